@@ -1,0 +1,135 @@
+"""How a recipe gets its settings: one dataclass, a YAML file and flags, checked before any work starts.
+
+The parser is trl's (`--config file.yaml`, flags win); this module adds what a recipe of this house promises. Without
+`--config` the tiny preset beside the recipe is read, so every recipe runs with no argument. YAML values pass the same
+type checks as flags. And whatever is wrong ends in one line that names the file and the key.
+"""
+
+import difflib
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import yaml
+from trl import TrlParser
+
+from .errors import InputError
+
+Config = TypeVar("Config")
+
+
+class RecipeParser(TrlParser):
+    """trl's parser of one dataclass, whose errors are one line instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def parse_recipe_config(config_class: type[Config], recipe: str, arguments: list[str] | None = None) -> Config:
+    """The settings of one recipe.
+
+    Args:
+        config_class: the recipe's dataclass.
+        recipe: path of the recipe script; its tiny preset is `configs/tiny/<name>.yaml` beside it.
+        arguments: the command line; None takes `sys.argv`.
+
+    Raises:
+        InputError: a file that does not exist or is not a mapping, an unknown key or flag, a value of a wrong type.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    preset = Path(recipe).resolve().parent / "configs" / "tiny" / f"{Path(recipe).stem}.yaml"
+    config_path, arguments = _take_config_flag(arguments)
+    parser = RecipeParser([config_class], prog=Path(recipe).name, description=config_class.__doc__)
+    known = [field.name for field in fields(config_class) if field.init]
+
+    path = Path(config_path) if config_path else preset
+    values = _yaml_values(path)
+    for key in values:
+        _check_known(key, known, f"{path}: unknown key {key!r}")
+    try:
+        typed, _ = parser.parse_known_args(_as_flags(values))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    # None cannot be written as a flag, so it is set as it is.
+    parser.set_defaults_with_config(**{key: None if values[key] is None else getattr(typed, key) for key in values})
+
+    _, unknown = parser.parse_known_args(arguments)
+    for flag in unknown:
+        if flag.startswith("--"):
+            _check_known(flag.removeprefix("--").partition("=")[0], known, f"unknown flag {flag}")
+    if unknown:
+        raise InputError(f"unexpected argument {unknown[0]!r}; flags are written --name value")
+    try:
+        return parser.parse_args_into_dataclasses(arguments, look_for_args_file=False)[0]
+    except InputError:
+        raise
+    except (ValueError, TypeError) as error:  # TrainingArguments' own checks
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def run_recipe(main: Callable[[], None]) -> NoReturn:
+    """Runs a recipe's main function; a mistake of the user's ends in one line on stderr and exit status 2."""
+    try:
+        main()
+    except InputError as error:
+        if int(os.environ.get("RANK", "0")) == 0:  # one voice, however many processes
+            print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    raise SystemExit(0)
+
+
+def _take_config_flag(arguments: list[str]) -> tuple[str | None, list[str]]:
+    path, rest, i = None, [], 0
+    while i < len(arguments):
+        flag, equals, value = arguments[i].partition("=")
+        if flag == "--config":
+            if not equals:
+                i += 1
+                if i == len(arguments):
+                    raise InputError("--config needs a path")
+                value = arguments[i]
+            path = value
+        else:
+            rest.append(arguments[i])
+        i += 1
+    return path, rest
+
+
+def _yaml_values(path: Path) -> dict:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read config {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must hold key: value pairs, not a {type(values).__name__}")
+    return {str(key): value for key, value in values.items()}
+
+
+def _check_known(key: str, known: list[str], message: str) -> None:
+    name = key.replace("-", "_")
+    if name in known or (name.startswith("no_") and name[3:] in known):
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    raise InputError(message + (f"; did you mean {close[0]}?" if close else "; --help lists all"))
+
+
+def _as_flags(values: dict) -> list[str]:
+    """YAML values as command-line words, so that both are checked by the same rules."""
+    words = []
+    for key, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, list):
+            if value:
+                words += [f"--{key}", *(json.dumps(v) if isinstance(v, (dict, list)) else str(v) for v in value)]
+        else:
+            words.append(f"--{key}={json.dumps(value) if isinstance(value, dict) else value}")
+    return words
