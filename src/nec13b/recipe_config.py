@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import yaml
+from transformers.utils.logging import disable_progress_bar
 from trl import TrlParser
 
 from .errors import InputError
@@ -73,8 +74,12 @@ def parse_recipe_config(config_class: type[Config], recipe: str, arguments: list
 
 def run_recipe(main: Callable[[], None]) -> NoReturn:
     """Runs a recipe's main function; a mistake of the user's ends in one line on stderr and exit status 2."""
+    disable_progress_bar()  # of loading weights; the recipes have one bar, for the long work
     try:
         main()
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing half-written was kept", file=sys.stderr)
+        raise SystemExit(130) from None
     except InputError as error:
         if int(os.environ.get("RANK", "0")) == 0:  # one voice, however many processes
             print(f"error: {error}", file=sys.stderr)

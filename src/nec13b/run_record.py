@@ -54,9 +54,13 @@ class RunRecord:
         """Adds values to `inputs`, `counts`, `timings_seconds`, `metrics` or a section of the stage's own."""
         self.values.setdefault(section, {}).update(values)
 
+    def elapsed(self) -> float:
+        """Seconds since the record was begun."""
+        return round(time.monotonic() - self._start, 2)
+
     def write(self, folder: str | os.PathLike) -> Path:
         """Writes `folder/run.json` and returns its path."""
-        self.values["timings_seconds"]["total"] = round(time.monotonic() - self._start, 2)
+        self.values["timings_seconds"]["total"] = self.elapsed()
         return write_json(Path(folder) / RECORD_NAME, _plain(self.values))
 
 

@@ -10,10 +10,13 @@ Files: JSONL and Parquet (one document a row), text and source code (one documen
 Reading is lazy and its memory is bounded by the longest document allowed.
 """
 
+import dataclasses
 import glob
 import gzip
 import json
 import os
+import platform
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -32,6 +35,7 @@ CODE_SUFFIXES = {
 }  # fmt: skip
 ROW_SUFFIXES = {".jsonl", ".ndjson", ".parquet"}
 COMPRESSIONS = {".gz", ".zst"}
+DOMAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it becomes part of file and metric names
 MAX_DOCUMENT_CHARACTERS = 5_000_000
 
 
@@ -59,6 +63,8 @@ class Source:
         if isinstance(entry, Source):
             return entry
         known = [field.name for field in fields(cls)]
+        if isinstance(entry, str) and entry.startswith("{"):  # a mapping of a YAML file, passed on as a flag
+            entry = _mapping(entry)
         if isinstance(entry, dict):
             options = dict(entry)
         else:
@@ -74,7 +80,16 @@ class Source:
             raise InputError(f"corpus entry {entry!r}: unknown option {unknown[0]!r}; known are {', '.join(known[1:])}")
         if not options.get("location"):
             raise InputError(f"corpus entry {entry!r} names no location")
+        if options.get("domain") and not DOMAIN_NAME.fullmatch(str(options["domain"])):
+            raise InputError(f"corpus entry {entry!r}: a domain is up to 32 letters, digits, - and _")
         return cls(**{key: str(value) for key, value in options.items()})
+
+
+def _mapping(text: str) -> dict:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"corpus entry {text!r} is not JSON: {error}") from None
 
 
 def parse_sources(entries) -> list[Source]:
@@ -132,7 +147,22 @@ def read_documents(
                 rejections.add(where, line, "lone surrogate (not valid Unicode)", ascii(text[:200]))
             else:
                 said = row.get("domain") or row.get("lang")
-                yield Document(text, domain or (said if isinstance(said, str) else "") or domain_of_text(text), where)
+                said = said if isinstance(said, str) and DOMAIN_NAME.fullmatch(said) else ""
+                yield Document(text, domain or said or domain_of_text(text), where)
+
+
+def corpus_identity(sources: list[Source]) -> list[dict]:
+    """What tells one corpus from another without reading it: the entries, and each local file's size and time."""
+    identity = []
+    for source in sources:
+        entry = dataclasses.asdict(source)
+        if source.location == "sample":
+            entry["python"] = platform.python_version()
+        elif not source.location.startswith("hub:"):
+            entry["location"] = str(Path(source.location).expanduser().absolute())
+            entry["files"] = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in _files_of(source)]
+        identity.append(entry)
+    return identity
 
 
 def _files_of(source: Source) -> list[Path]:
@@ -166,7 +196,11 @@ def _kind(path: Path) -> str:
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".parquet":
         return "parquet"
-    return "rows" if suffix in ROW_SUFFIXES else "text" if suffix in TEXT_SUFFIXES else "code" if suffix in CODE_SUFFIXES else ""
+    if suffix in ROW_SUFFIXES:
+        return "rows"
+    if suffix in TEXT_SUFFIXES:
+        return "text"
+    return "code" if suffix in CODE_SUFFIXES else ""
 
 
 def _local_rows(source: Source, rejections: Rejections, max_characters: int):

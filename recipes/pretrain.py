@@ -1,0 +1,165 @@
+"""Pre-training: from a corpus to a base model (section 2(3) of the paper).
+
+Reads    a corpus (the built-in sample, files, Hub data sets), or packed tokens and their tokenizer
+Writes   <output_dir>/model        the trained model and its tokenizer, for from_pretrained
+         <output_dir>/loss.png, samples.md, metrics.jsonl, run.json
+         <output_dir>/checkpoint-* to go on from; tokenizer/, tokens/ and initial/ where they were made here
+
+Tiny     accelerate launch recipes/pretrain.py
+         accelerate launch recipes/pretrain.py --corpus "data/*.jsonl.gz" --output_dir runs/mine
+13B      accelerate launch --config_file accelerate_configs/fsdp_64x8.yaml recipes/pretrain.py \\
+             --config recipes/configs/13b/pretrain.yaml --tokenizer runs/13b/tokenizer --tokens runs/13b/tokens
+
+The same command continues a run that was interrupted, from its last whole checkpoint, along the same loss curve.
+"""
+
+import math
+import os
+import shutil
+import time
+from pathlib import Path
+
+from nec13b.errors import InputError
+from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig, resolve_proportions
+from nec13b.pretraining.checkpoints import check_same_run, last_whole_checkpoint, reason_not_whole
+from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
+from nec13b.pretraining.preparation import load_initial_model, prepare
+from nec13b.pretraining.samples import continue_prompts, write_samples
+from nec13b.pretraining.trainer import PretrainTrainer
+from nec13b.recipe_config import parse_recipe_config, run_recipe
+from nec13b.run_record import RunRecord
+
+
+def main() -> None:
+    config = parse_recipe_config(PretrainConfig, __file__)
+    output, is_main = Path(config.output_dir), config.process_index == 0
+    record = RunRecord("pretrain", config, config.seed)
+    with config.main_process_first(local=False):
+        if is_main and config.overwrite_output_dir:
+            shutil.rmtree(output, ignore_errors=True)
+        config.overwrite_output_dir = False
+        prepared = prepare(config)
+    shards, tokenizer = prepared.shards, prepared.tokenizer.tokenizer
+    record.update("timings_seconds", preparation=record.elapsed())
+
+    proportions = resolve_proportions(config.mixture, list(shards.streams["train"]))
+    sequences = config.max_steps * config.sequences_per_batch
+    train = PackedSequences(shards, config.sequence_length, proportions, config.seed, sequences)
+    held_out = {
+        domain: HeldOutSequences(stream, config.sequence_length, config.eval_sequences)
+        for domain, stream in sorted(shards.streams["held_out"].items())
+        if stream.tokens >= config.sequence_length
+    }
+    model = load_initial_model(config, prepared)
+    parameters = model.num_parameters()
+    decisive = {
+        "tokenizer": prepared.tokenizer.fingerprint,
+        "tokens": shards.fingerprint,
+        "mixture": proportions,
+        "model": config.model or f"random weights, {parameters:,} parameters",
+        **{name: getattr(config, name) for name in DECISIVE_SETTINGS},
+    }
+    checkpoint = _checkpoint_to_resume(config, decisive, is_main)
+    if is_main:
+        _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint)
+    before = []
+    if is_main and config.sample_prompts:
+        before = continue_prompts(model, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
+
+    trainer = PretrainTrainer(
+        model=model,
+        args=config,
+        decisive=decisive,
+        train_dataset=train,
+        eval_dataset=held_out or None,
+        processing_class=tokenizer,
+    )
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=checkpoint)
+    step, seconds = trainer.state.global_step, time.monotonic() - started
+    if step < config.max_steps:
+        if is_main:
+            print(f"stopped at step {step:,} of {config.max_steps:,}; the same command goes on from there")
+        raise SystemExit(130)
+    if not trainer.was_evaluated(step):
+        trainer.evaluate()
+
+    building = output / ".model.tmp"
+    trainer.save_model(str(building))  # every process takes part where the weights are sharded
+    trainer.accelerator.wait_for_everyone()
+    if not is_main:
+        return
+    shutil.rmtree(output / "model", ignore_errors=True)
+    os.replace(building, output / "model")
+    history = trainer.state.log_history
+    draw_loss_curve(output / "loss.png", history, config.tokens_per_batch, model.config.vocab_size)
+    if config.sample_prompts:
+        trained = load_initial_model(config, prepared.with_model(output / "model"))
+        after = continue_prompts(trained, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
+        write_samples(output / "samples.md", config.sample_prompts, before, after)
+
+    curves = held_out_curves(history)
+    record.update("inputs", tokenizer=prepared.tokenizer.fingerprint, tokens=shards.fingerprint, model=prepared.model_path)
+    record.update("counts", parameters=parameters, steps=step, tokens=step * config.tokens_per_batch)
+    record.update("counts", streams=shards.counts(), rejected=prepared.rejected, epochs=train.order.epochs(sequences))
+    record.update("timings_seconds", training=round(seconds, 2))
+    record.update("metrics", held_out_loss={domain: curve[-1][1] for domain, curve in curves.items()})
+    record.update("metrics", held_out_loss_at_start={domain: curve[0][1] for domain, curve in curves.items()})
+    record.update("machine", processes=config.world_size, device=str(config.device), resumed_from=checkpoint)
+    record.write(output)
+    _say_what_came_out(output, curves, model.config.vocab_size)
+
+
+# With these the loss trajectory is fixed; a checkpoint goes on only under the same ones.
+DECISIVE_SETTINGS = (
+    "sequence_length", "tokens_per_batch", "max_steps", "seed", "learning_rate", "min_learning_rate", "warmup_steps",
+    "weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm", "bf16", "fp16",
+)  # fmt: skip
+
+
+def _checkpoint_to_resume(config: PretrainConfig, decisive: dict, is_main: bool) -> str | None:
+    if config.resume_from_checkpoint:
+        checkpoint = Path(config.resume_from_checkpoint)
+        if reason := (reason_not_whole(checkpoint) if checkpoint.is_dir() else "it does not exist"):
+            raise InputError(f"cannot go on from {checkpoint}: {reason}; without the flag the last whole one is taken")
+    else:
+        checkpoint, passed_over = last_whole_checkpoint(Path(config.output_dir))
+        if is_main:
+            print(*passed_over, sep="\n", end="\n" if passed_over else "")
+    if checkpoint:
+        check_same_run(checkpoint, decisive)
+    return str(checkpoint) if checkpoint else None
+
+
+def _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint) -> None:
+    epochs = train.order.epochs(len(train))
+    print(f"model: {parameters:,} parameters; batch: {config.tokens_per_batch:,} tokens = {config.sequence_length} x "
+          f"{config.per_device_train_batch_size} x {config.gradient_accumulation_steps} steps x "
+          f"{config.world_size} processes; {config.max_steps:,} steps")  # fmt: skip
+    for domain, share in proportions.items():
+        stream = shards.streams["train"][domain]
+        note = "" if domain in held_out else "; too little held-out text to evaluate, raise held_out_fraction"
+        print(f"  {domain}: {share:.0%} of tokens, {stream.tokens:,} in {stream.documents:,} documents, "
+              f"{epochs[domain]:.2f} epochs{note}")  # fmt: skip
+    if checkpoint:
+        print(f"going on from {checkpoint}")
+
+
+def _say_what_came_out(output: Path, curves, vocab_size: int) -> None:
+    for domain, curve in sorted(curves.items()):
+        fall = 1 - curve[-1][1] / curve[0][1]
+        print(f"held-out {domain}: {curve[0][1]:.3f} -> {curve[-1][1]:.3f} ({fall:.0%} lower; "
+              f"a uniform guess has {math.log(vocab_size):.3f})")  # fmt: skip
+    print(f"""
+{output}/model        the model: AutoModelForCausalLM.from_pretrained("{output}/model")
+{output}/loss.png     the loss curve
+{output}/samples.md   what it wrote before and after
+{output}/run.json     what was run, on what, with what result
+
+Next: your own text   accelerate launch recipes/pretrain.py --corpus "your/*.jsonl.gz" --output_dir runs/mine
+      another shape   accelerate launch recipes/pretrain.py --num_hidden_layers 6 --hidden_size 256 --output_dir runs/wider
+      the 13B recipe  recipes/configs/13b/pretrain.yaml, accelerate_configs/README.md""")
+
+
+if __name__ == "__main__":
+    run_recipe(main)

@@ -1,0 +1,86 @@
+"""Weights between nec13b and Llama, both ways: the tensors are the same, only the configuration changes its name."""
+
+import os
+
+import torch
+from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
+
+from .configuration_nec13b import Nec13bConfig
+from .errors import InputError
+from .modeling_nec13b import Nec13bForCausalLM
+from .rope_interpolation import ROPE_TYPE, RopeInterpolation
+
+# What a saved configuration says about its class and its file rather than about the model.
+NOT_ABOUT_THE_MODEL = {"model_type", "architectures", "auto_map", "transformers_version", "_name_or_path", "dtype"}
+
+
+def nec13b_from_llama(model: LlamaForCausalLM) -> Nec13bForCausalLM:
+    """The same weights (not copied) as an nec13b model; grouped-query attention and tied embeddings included."""
+    return _with_weights_of(model, Nec13bForCausalLM, Nec13bConfig(**_settings(model.config)))
+
+
+def llama_from_nec13b(model: Nec13bForCausalLM) -> LlamaForCausalLM:
+    """The same weights (not copied) as a plain Llama model, which runs without this project's code.
+
+    An interpolation of the rotary frequencies becomes `longrope` with equal short and long factors, which divides each
+    frequency by the same number.
+    """
+    settings = _settings(model.config)
+    rope = settings.get("rope_parameters") or {}
+    if rope.get("rope_type") == ROPE_TYPE:
+        interpolation = RopeInterpolation.from_rope_parameters(rope)
+        theta, dim = rope["rope_theta"], model.config.head_dim
+        divisors = interpolation.divisors(1.0 / (theta ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))).tolist()
+        settings["rope_parameters"] = {
+            "rope_type": "longrope",
+            "rope_theta": theta,
+            "short_factor": divisors,
+            "long_factor": divisors,
+            "factor": float(interpolation.factor),
+            "attention_factor": interpolation.attention_scaling,
+            "original_max_position_embeddings": interpolation.original_max_position_embeddings
+            or model.config.max_position_embeddings,
+        }
+    return _with_weights_of(model, LlamaForCausalLM, LlamaConfig(**settings))
+
+
+def load_as_nec13b(path: str | os.PathLike, **kwargs) -> Nec13bForCausalLM:
+    """Loads an nec13b or Llama checkpoint, from a local folder or by its name on the Hub, as an nec13b model.
+
+    Args:
+        path: folder or Hub name.
+        kwargs: passed on to `from_pretrained` (`dtype`, `gguf_file`, `attn_implementation`, ...).
+
+    Raises:
+        InputError: there is no such checkpoint, it is damaged, or of another architecture.
+    """
+    where = {"gguf_file": kwargs["gguf_file"]} if kwargs.get("gguf_file") else {}
+    try:
+        config = AutoConfig.from_pretrained(path, **where)
+        if config.model_type not in ("nec13b", "llama"):
+            raise InputError(f"{path} is a {config.model_type} model; only nec13b and Llama checkpoints can be used")
+        if where:  # the tensors of a GGUF file are named by transformers' own class
+            return nec13b_from_llama(LlamaForCausalLM.from_pretrained(path, **kwargs))
+        if config.model_type == "llama":
+            config = Nec13bConfig(**_settings(config))
+        return Nec13bForCausalLM.from_pretrained(path, config=config, **kwargs)
+    except InputError:
+        raise
+    except Exception as error:  # safetensors, json and the Hub client raise many kinds for a missing or damaged file
+        raise InputError(f"cannot load a model from {path}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _settings(config: LlamaConfig) -> dict:
+    return {key: value for key, value in config.to_dict().items() if key not in NOT_ABOUT_THE_MODEL}
+
+
+def _with_weights_of(source, model_class, config):
+    with torch.device("meta"):
+        model = model_class(config)
+    model.load_state_dict(source.state_dict(), assign=True)
+    model.tie_weights()
+    # Rotary frequencies are computed, not stored; on the meta device they were not.
+    model.model.rotary_emb = type(model.model.rotary_emb)(config).to(source.device)
+    if source.generation_config is not None:
+        model.generation_config = source.generation_config
+    return model.train(source.training)

@@ -1,0 +1,69 @@
+"""Which checkpoints can be trusted: those that were finished, are still whole and belong to the same run.
+
+A checkpoint counts once `complete.json` lies in it, written after everything else, with the size of every file. A run
+that was killed while saving leaves a folder without it; a file cut short later no longer fits it. Both are passed over
+with a word of why, and the run goes on from the last checkpoint that is whole.
+"""
+
+import re
+from pathlib import Path
+
+from ..errors import InputError
+from ..run_record import read_json, write_json
+
+MARKER_NAME = "complete.json"
+
+
+def mark_complete(checkpoint: Path, step: int, decisive: dict) -> None:
+    """Declares a checkpoint whole. `decisive` are the settings that fix the trajectory of the loss."""
+    sizes = {
+        path.relative_to(checkpoint).as_posix(): path.stat().st_size
+        for path in sorted(checkpoint.rglob("*"))
+        if path.is_file() and path.name != MARKER_NAME
+    }
+    write_json(checkpoint / MARKER_NAME, {"step": step, "files": sizes, "decisive": decisive})
+
+
+def reason_not_whole(checkpoint: Path) -> str | None:
+    """Why a checkpoint cannot be used, or None where it can."""
+    marker = checkpoint / MARKER_NAME
+    if not marker.is_file():
+        return "it was not finished"
+    for name, size in read_json(marker, "recipes/pretrain.py")["files"].items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size:,} bytes instead of {size:,}"
+    return None
+
+
+def last_whole_checkpoint(output_dir: Path) -> tuple[Path | None, list[str]]:
+    """(the newest whole checkpoint or None, one line for every newer one that was passed over)."""
+    found = []
+    for path in output_dir.glob("checkpoint-*"):
+        match = re.fullmatch(r"checkpoint-(\d+)", path.name)
+        if match and path.is_dir():
+            found.append((int(match[1]), path))
+    passed_over = []
+    for _, path in sorted(found, reverse=True):
+        reason = reason_not_whole(path)
+        if reason is None:
+            return path, passed_over
+        passed_over.append(f"{path} is passed over: {reason}")
+    return None, passed_over
+
+
+def check_same_run(checkpoint: Path, decisive: dict) -> None:
+    """Refuses to go on from a checkpoint whose trajectory was fixed by other settings.
+
+    Raises:
+        InputError: naming the first setting that differs, with both values.
+    """
+    saved = read_json(checkpoint / MARKER_NAME, "recipes/pretrain.py")["decisive"]
+    for name in decisive:
+        if saved.get(name) != decisive[name]:
+            raise InputError(
+                f"{checkpoint} was made with {name} = {saved.get(name)}, now it is {decisive[name]}; choose another "
+                "--output_dir, or throw the old run away with --overwrite_output_dir"
+            )

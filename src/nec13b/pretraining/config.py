@@ -1,0 +1,166 @@
+"""The settings of pre-training: transformers' TrainingArguments and what the paper's recipe adds to them."""
+
+import json
+from dataclasses import dataclass, field
+
+from transformers import TrainingArguments
+
+from ..errors import InputError
+
+
+@dataclass
+class PretrainConfig(TrainingArguments):
+    """Pre-training of the 13B model's shape, at any size (section 2(3) of the paper).
+
+    Every field of transformers' TrainingArguments is a setting too. The unit of the batch is tokens: gradient
+    accumulation follows from tokens_per_batch and the number of processes.
+    """
+
+    _VALID_DICT_FIELDS = [*TrainingArguments._VALID_DICT_FIELDS, "mixture", "rope_parameters"]
+
+    # What goes in.
+    corpus: list[str] = field(
+        default_factory=lambda: ["sample"],
+        metadata={"help": "Where text comes from: sample, files, folders, patterns, hub:NAME; options after commas."},
+    )
+    tokens: str | None = field(
+        default=None,
+        metadata={"help": "Folder of packed tokens (recipes/pack_tokens.py). Default: made from corpus."},
+    )
+    tokenizer: str | None = field(
+        default=None,
+        metadata={"help": "Tokenizer folder or Hub name (recipes/train_tokenizer.py). Default: trained on corpus."},
+    )
+    model: str | None = field(
+        default=None,
+        metadata={"help": "Checkpoint to go on from (nec13b or Llama). Default: random weights of the shape below."},
+    )
+    mixture: dict | str | None = field(
+        default=None,
+        metadata={"help": 'Proportion of tokens by domain, {"ja": 0.5, "en": 0.4, "code": 0.1}, as JSON or ja=0.5,en=0.5.'},
+    )
+    held_out_fraction: float = field(
+        default=0.01, metadata={"help": "Share of documents, by hash, that is kept for evaluation."}
+    )
+    max_document_characters: int = field(
+        default=5_000_000, metadata={"help": "Longer documents are set aside and counted."}
+    )
+    vocab_size: int = field(default=50_176, metadata={"help": "Size of the tokenizer, where one is trained."})
+    tokenizer_characters: int = field(
+        default=300_000_000, metadata={"help": "Characters of each domain that the tokenizer is trained on."}
+    )
+
+    # The shape of the model; the defaults are the paper's 13B.
+    hidden_size: int = field(default=5120, metadata={"help": "Width of the residual stream."})
+    intermediate_size: int = field(default=13824, metadata={"help": "Width of the feed-forward layers."})
+    num_hidden_layers: int = field(default=40, metadata={"help": "Number of layers."})
+    num_attention_heads: int = field(default=40, metadata={"help": "Number of attention heads."})
+    num_key_value_heads: int | None = field(
+        default=None, metadata={"help": "Number of key-value heads (grouped-query attention). Default: all heads."}
+    )
+    rope_parameters: dict | str | None = field(
+        default=None, metadata={"help": "Rotary embedding parameters, as JSON. Default: theta 10000."}
+    )
+    attn_implementation: str = field(
+        default="sdpa", metadata={"help": "Attention backend: sdpa, flash_attention_2, flex_attention or eager."}
+    )
+
+    # The batch and the length of the run, in tokens.
+    sequence_length: int = field(default=2048, metadata={"help": "Tokens in a training sequence."})
+    tokens_per_batch: int = field(default=4_194_304, metadata={"help": "Tokens in an optimizer step, over all processes."})
+    train_tokens: int = field(
+        default=260_000_000_000, metadata={"help": "Tokens to train on; the number of steps follows (max_steps overrides)."}
+    )
+    eval_sequences: int = field(default=512, metadata={"help": "Most held-out sequences evaluated for each domain."})
+
+    # What is written.
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Throw away what output_dir holds instead of going on from it."}
+    )
+    sample_prompts: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Prompts continued before and after training, into samples.md. Empty: no samples."},
+    )
+    sample_tokens: int = field(default=64, metadata={"help": "Tokens generated for each prompt."})
+
+    # The paper's optimisation, where TrainingArguments has other defaults.
+    output_dir: str | None = field(default="runs/pretrain", metadata={"help": "Folder that the run writes to."})
+    learning_rate: float = field(default=1e-4, metadata={"help": "Highest learning rate."})
+    min_learning_rate: float = field(default=1e-5, metadata={"help": "Learning rate at the end of the cosine."})
+    lr_scheduler_type: str = field(
+        default="cosine_with_min_lr", metadata={"help": "Schedule; the default falls from learning_rate to min_learning_rate."}
+    )
+    warmup_steps: float = field(default=0.01, metadata={"help": "Warm-up, in steps, or as a share of all where below 1."})
+    adam_beta2: float = field(default=0.95, metadata={"help": "AdamW's second-moment decay."})
+    weight_decay: float = field(default=0.1, metadata={"help": "AdamW's weight decay (not on norms and biases)."})
+    max_grad_norm: float = field(default=1.0, metadata={"help": "Gradients are clipped to this norm."})
+    logging_steps: float = field(default=1, metadata={"help": "Steps between two points of the loss curve."})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Hide a loss that is not a number."})
+    eval_strategy: str = field(default="steps", metadata={"help": "When to evaluate: steps or no."})
+    eval_steps: float | None = field(default=1000, metadata={"help": "Steps between evaluations."})
+    save_steps: float = field(default=1000, metadata={"help": "Steps between checkpoints."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept."})
+    report_to: None | str | list[str] = field(
+        default="none", metadata={"help": "wandb, tensorboard or none. WANDB_MODE=offline works without network."}
+    )
+
+    def __post_init__(self):
+        self.mixture = _mapping("mixture", self.mixture)
+        for name in ("sequence_length", "tokens_per_batch", "train_tokens", "vocab_size", "eval_sequences"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.held_out_fraction < 1:
+            raise InputError(f"held_out_fraction must lie between 0 and 1, not {self.held_out_fraction}")
+        if self.gradient_accumulation_steps != 1:
+            raise InputError("gradient_accumulation_steps follows from tokens_per_batch; leave it out")
+        if self.lr_scheduler_type == "cosine_with_min_lr" and not self.lr_scheduler_kwargs:
+            self.lr_scheduler_kwargs = {"min_lr": self.min_learning_rate}
+        super().__post_init__()
+        self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type == "cuda"
+        if self.max_steps <= 0:
+            self.max_steps = self.train_tokens // self.tokens_per_batch
+        if self.max_steps == 0:
+            raise InputError(
+                f"train_tokens {self.train_tokens:,} is less than one batch of {self.tokens_per_batch:,} tokens"
+            )
+        self.gradient_accumulation_steps = accumulation_steps(
+            self.tokens_per_batch, self.sequence_length, self.per_device_train_batch_size, self.world_size
+        )
+
+    @property
+    def sequences_per_batch(self) -> int:
+        """Sequences in one optimizer step over all processes."""
+        return self.tokens_per_batch // self.sequence_length
+
+
+def accumulation_steps(
+    tokens_per_batch: int, sequence_length: int, per_device_train_batch_size: int, world_size: int
+) -> int:
+    """How many forward passes each process makes for one optimizer step.
+
+    Raises:
+        InputError: the processes cannot share the batch evenly; the message names batch sizes that fit.
+    """
+    tokens_per_pass = sequence_length * per_device_train_batch_size * world_size
+    steps, rest = divmod(tokens_per_batch, tokens_per_pass)
+    if steps and not rest:
+        return steps
+    lower, upper = steps * tokens_per_pass, (steps + 1) * tokens_per_pass
+    nearest = f"{lower:,} or {upper:,}" if lower else f"{upper:,}"
+    raise InputError(
+        f"tokens_per_batch {tokens_per_batch:,} is not a multiple of sequence_length {sequence_length:,} x "
+        f"per_device_train_batch_size {per_device_train_batch_size} x {world_size} processes = {tokens_per_pass:,}; "
+        f"use tokens_per_batch {nearest}, or another per_device_train_batch_size"
+    )
+
+
+def _mapping(name: str, value) -> dict[str, float] | None:
+    """`{"ja": 0.5}` or `ja=0.5,en=0.5` as a mapping of numbers."""
+    if not value or isinstance(value, dict):
+        return value or None
+    try:
+        if value.startswith("{"):
+            return json.loads(value)
+        return {key.strip(): float(share) for key, share in (item.split("=") for item in value.split(","))}
+    except ValueError:
+        raise InputError(f"{name} must look like ja=0.5,en=0.4,code=0.1 or be a JSON object, not {value!r}") from None

@@ -1,0 +1,54 @@
+"""The loss curve of a run."""
+
+import math
+import os
+from pathlib import Path
+
+COLOURS = {"ja": "#c0392b", "en": "#1f5fa8", "code": "#2e8b57"}
+
+
+def held_out_curves(log_history: list[dict]) -> dict[str, list[tuple[int, float]]]:
+    """(step, loss) of each domain's evaluations, in order of the steps."""
+    curves: dict[str, dict[int, float]] = {}
+    for row in log_history:
+        for name, value in row.items():
+            if name.startswith("eval_") and name.endswith("_loss"):
+                curves.setdefault(name[5:-5], {})[row["step"]] = value
+    return {domain: sorted(points.items()) for domain, points in curves.items()}
+
+
+def draw_loss_curve(path: Path, log_history: list[dict], tokens_per_batch: int, vocab_size: int) -> Path:
+    """Training and held-out loss (nats per token) against tokens seen, with the loss of a uniform guess for scale."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.5), dpi=140, layout="constrained")
+    axes = figure.add_subplot()
+    points = [(row["step"], row["loss"]) for row in log_history if "loss" in row]
+    last = max((row["step"] for row in log_history), default=1)
+    scale, unit = (1e9, "billion") if last * tokens_per_batch >= 1e9 else (1e6, "million")
+
+    def tokens(step):
+        return step * tokens_per_batch / scale
+
+    axes.axhline(math.log(vocab_size), color="0.6", linestyle=":", linewidth=1)
+    axes.text(tokens(last), math.log(vocab_size), f"uniform guess, ln {vocab_size:,}", ha="right", va="bottom", color="0.4",
+              fontsize=8)  # fmt: skip
+    if points:
+        axes.plot([tokens(s) for s, _ in points], [v for _, v in points], color="0.72", linewidth=0.8, label="training")
+    for domain, curve in sorted(held_out_curves(log_history).items()):
+        axes.plot(
+            [tokens(s) for s, _ in curve], [v for _, v in curve],
+            color=COLOURS.get(domain), marker="o", markersize=3, linewidth=1.6, label=f"held-out {domain}",
+        )  # fmt: skip
+        axes.annotate(f"{curve[-1][1]:.2f}", (tokens(curve[-1][0]), curve[-1][1]), textcoords="offset points",
+                      xytext=(5, -3), fontsize=8, color=COLOURS.get(domain))  # fmt: skip
+    axes.set_xlabel(f"tokens seen ({unit})")
+    axes.set_ylabel("loss (nats per token)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    temporary = path.with_name(f".{path.stem}.tmp.png")
+    FigureCanvasAgg(figure).print_png(temporary)
+    os.replace(temporary, path)
+    return path

@@ -1,0 +1,176 @@
+"""Everything a run needs before its first step: tokenizer, tokens and initial weights, made once or checked.
+
+What the user gives (`--tokenizer`, `--tokens`, `--model`) is checked and used. What is not given is made from the
+corpus, into the run's own folder, and found again when the run is resumed.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from transformers import set_seed
+
+from ..configuration_nec13b import Nec13bConfig
+from ..corpus import Rejections, corpus_identity, parse_sources, read_documents
+from ..errors import InputError
+from ..llama_conversion import load_as_nec13b
+from ..modeling_nec13b import Nec13bForCausalLM
+from ..run_record import read_json, write_json
+from ..tokenization import TokenizerHandle, load_tokenizer, sample_by_hash, save_tokenizer, train_tokenizer
+from .config import PretrainConfig
+from .token_shards import TokenShards, write_token_shards
+
+PREPARED_NAME = "prepared.json"
+
+
+@dataclass
+class Prepared:
+    """What training starts from.
+
+    Attributes:
+        tokenizer: the tokenizer.
+        shards: the packed tokens.
+        model_path: folder or Hub name of the initial weights.
+        rejected: how many documents were set aside while packing, by reason.
+    """
+
+    tokenizer: TokenizerHandle
+    shards: TokenShards
+    model_path: str
+    rejected: dict[str, int]
+
+    def with_model(self, path: str | os.PathLike) -> "Prepared":
+        """The same with other weights."""
+        return replace(self, model_path=str(path))
+
+
+def prepare(config: PretrainConfig) -> Prepared:
+    """Makes or checks tokenizer, tokens and initial weights; call it on the main process before the others.
+
+    Raises:
+        InputError: something that was given does not fit, or output_dir holds the preparation of another corpus.
+    """
+    output = Path(config.output_dir)
+    rejected: dict[str, int] = {}
+    if config.tokens:
+        if not config.tokenizer:
+            raise InputError(f"--tokens {config.tokens} needs --tokenizer, the one that made them")
+        tokenizer = load_tokenizer(config.tokenizer)
+        shards = TokenShards.open(config.tokens, tokenizer)
+    else:
+        tokenizer, shards, rejected = prepare_tokens(config, output)
+    model_path = config.model or _initial_weights(config, tokenizer, output / "initial")
+    return Prepared(tokenizer, shards, str(model_path), rejected)
+
+
+def prepare_tokens(config, output: Path) -> tuple[TokenizerHandle, TokenShards, dict[str, int]]:
+    """Tokenizer and token shards of a corpus in `output/tokenizer` and `output/tokens`, made where they are missing.
+
+    Args:
+        config: any config with the fields corpus, tokenizer, vocab_size, tokenizer_characters, held_out_fraction and
+            max_document_characters.
+        output: the stage's folder.
+    """
+    sources = parse_sources(config.corpus)
+    request = {
+        "corpus": corpus_identity(sources),
+        "held_out_fraction": config.held_out_fraction,
+        "max_document_characters": config.max_document_characters,
+    }
+    if config.tokenizer:
+        given = load_tokenizer(config.tokenizer)
+        request["tokenizer"] = given.fingerprint
+    else:
+        given = None
+        request |= {"vocab_size": config.vocab_size, "tokenizer_characters": config.tokenizer_characters}
+    note = output / PREPARED_NAME
+    if note.is_file():
+        done = read_json(note, "recipes/pack_tokens.py")
+        if done.get("request") != request:
+            raise InputError(
+                f"{output} holds the tokens of another corpus or tokenizer (see {note}); choose another --output_dir, "
+                "or throw them away with --overwrite_output_dir"
+            )
+        tokenizer = given or load_tokenizer(output / "tokenizer")
+        return tokenizer, TokenShards.open(output / "tokens", tokenizer), done["rejected"]
+
+    def documents(rejections=None):
+        return read_documents(sources, rejections, config.max_document_characters)
+
+    if given is None:
+        print("training the tokenizer ...", flush=True)
+        from ..corpus import is_held_out
+
+        learnt_from = (d for d in documents() if not is_held_out(d, config.held_out_fraction))
+        drawn = sample_by_hash(learnt_from, config.tokenizer_characters)
+        tokenizer = save_tokenizer(train_tokenizer((d.text for d in drawn), config.vocab_size), output / "tokenizer")
+    else:
+        tokenizer = given
+    print("packing tokens ...", flush=True)
+    rejections = Rejections(output / "rejected.jsonl")
+    shards = write_token_shards(documents(rejections), tokenizer, output / "tokens", config.held_out_fraction)
+    write_json(note, {"request": request, "rejected": dict(rejections.counts)})
+    return tokenizer, shards, dict(rejections.counts)
+
+
+def model_config(config: PretrainConfig, tokenizer: TokenizerHandle) -> Nec13bConfig:
+    """The shape that the settings describe, with the vocabulary of the tokenizer.
+
+    Raises:
+        InputError: the shape is impossible.
+    """
+    ids = tokenizer.tokenizer
+    try:
+        return Nec13bConfig(
+            vocab_size=tokenizer.padded_vocab_size,
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=config.num_hidden_layers,
+            num_attention_heads=config.num_attention_heads,
+            num_key_value_heads=config.num_key_value_heads,
+            max_position_embeddings=config.sequence_length,
+            rope_parameters=config.rope_parameters,
+            pad_token_id=ids.pad_token_id,
+            bos_token_id=ids.bos_token_id,
+            eos_token_id=ids.eos_token_id,
+        )
+    except Exception as error:  # strict dataclasses wrap every check in an exception of their own
+        raise InputError("the model's shape: " + " ".join(str(error).split())) from None
+
+
+def load_initial_model(config: PretrainConfig, prepared: Prepared) -> Nec13bForCausalLM:
+    """The model to train, on this process.
+
+    Raises:
+        InputError: its vocabulary is smaller than the tokenizer's, or its window shorter than a sequence.
+    """
+    model = load_as_nec13b(prepared.model_path, attn_implementation=config.attn_implementation, dtype=torch.float32)
+    if model.config.vocab_size < len(prepared.tokenizer.tokenizer):
+        raise InputError(
+            f"{prepared.model_path} has a vocabulary of {model.config.vocab_size:,}, the tokenizer "
+            f"{len(prepared.tokenizer.tokenizer):,} tokens; use the tokenizer that belongs to the model"
+        )
+    if model.config.max_position_embeddings < config.sequence_length:
+        raise InputError(
+            f"sequence_length {config.sequence_length:,} is longer than the model's window of "
+            f"{model.config.max_position_embeddings:,} tokens"
+        )
+    model.config.use_cache = False
+    return model
+
+
+def _initial_weights(config: PretrainConfig, tokenizer: TokenizerHandle, folder: Path) -> Path:
+    """Random weights in a folder of their own. Every process loads them from there, sharded or not, so the start does
+    not depend on the number of processes, and no process needs more memory than from_pretrained does."""
+    shape = model_config(config, tokenizer)
+    if folder.is_dir():
+        return folder
+    set_seed(config.seed)
+    model = Nec13bForCausalLM(shape)
+    building = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    model.save_pretrained(building)
+    os.replace(building, folder)
+    return folder

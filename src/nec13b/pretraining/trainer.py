@@ -1,0 +1,191 @@
+"""transformers' Trainer with a fixed data order, checkpoints that are whole or nothing, and a plain progress line."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.data import SequentialSampler
+from tqdm.auto import tqdm
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
+from transformers.trainer_utils import rotate_checkpoints
+
+from .checkpoints import MARKER_NAME, mark_complete
+from .config import PretrainConfig
+
+
+class PretrainTrainer(Trainer):
+    """Trains on `PackedSequences` in their own order.
+
+    Args:
+        decisive: settings that fix the loss trajectory, written into every checkpoint.
+    """
+
+    def __init__(self, *, args: PretrainConfig, decisive: dict, **kwargs):
+        super().__init__(args=args, **kwargs)
+        self.decisive = decisive
+        self.remove_callback(ProgressCallback)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(ProgressLine(args))
+        self.add_callback(StopOnSignal())
+        self.add_callback(MetricsFile(Path(args.output_dir) / "metrics.jsonl"))
+
+    def _get_train_sampler(self, train_dataset=None):
+        # The dataset is in order already. accelerate deals consecutive batches to the processes in turn, so one
+        # optimizer step sees the same sequences on any number of them.
+        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def was_evaluated(self, step: int) -> bool:
+        """Whether the held-out losses at this step are known (or there is nothing to evaluate)."""
+        rows = (row for row in self.state.log_history if row["step"] == step)
+        return not self.eval_dataset or any(name.startswith("eval_") for row in rows for name in row)
+
+    def _save_checkpoint(self, model, trial):
+        checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        if self.is_world_process_zero():
+            (checkpoint / MARKER_NAME).unlink(missing_ok=True)
+        # Older checkpoints are deleted only once the new one is whole, not as Trainer would, before.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            mark_complete(checkpoint, self.state.global_step, self.decisive)
+            rotate_checkpoints(self.args.output_dir, limit)
+
+
+class ProgressLine(TrainerCallback):
+    """One line that is always there: steps, loss, tokens per second and the time left; evaluations are printed above.
+
+    Where the output is not a terminal, a line is printed about every twenty seconds instead.
+    """
+
+    SECONDS_BETWEEN_LINES = 20
+
+    def __init__(self, config: PretrainConfig):
+        self.tokens_per_batch = config.tokens_per_batch
+        self.bar = None
+        self.loss = float("nan")
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if not state.is_world_process_zero:
+            return
+        self.start = self.printed = time.monotonic()
+        self.first_step = state.global_step
+        self.evaluating = 0.0
+        if not args.disable_tqdm and _is_terminal():
+            self.bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", dynamic_ncols=True)
+
+    def tokens_per_second(self, step: int) -> float:
+        seconds = time.monotonic() - self.start - self.evaluating
+        return (step - self.first_step) * self.tokens_per_batch / max(seconds, 1e-9)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.evaluation_start = time.monotonic()
+        if self.bar is not None:
+            self.bar.update(1)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if not state.is_world_process_zero or "loss" not in (logs or {}):
+            return
+        self.loss = logs["loss"]
+        now, step = time.monotonic(), state.global_step
+        speed = self.tokens_per_second(step)
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"loss {self.loss:.3f}, {speed:,.0f} tokens/s")
+        elif now - self.printed >= self.SECONDS_BETWEEN_LINES or step in (1, state.max_steps):
+            self.printed = now
+            left = (state.max_steps - step) * self.tokens_per_batch / speed
+            print(
+                f"step {step:,}/{state.max_steps:,}  loss {self.loss:.3f}  {speed:,.0f} tokens/s  "
+                f"{_duration(left)} left",
+                flush=True,
+            )
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs):
+        if not state.is_world_process_zero or not hasattr(self, "start"):
+            return
+        if hasattr(self, "evaluation_start"):
+            self.evaluating += time.monotonic() - self.evaluation_start
+            self.evaluation_start = time.monotonic()
+        else:  # eval_on_start: nothing was trained yet
+            self.start = time.monotonic()
+        for name, value in (metrics or {}).items():
+            if name.startswith("eval_") and name.endswith("_loss"):
+                line = f"held-out {name[5:-5]} loss {value:.3f} at step {state.global_step:,}"
+                if self.bar is not None:
+                    self.bar.write(line)
+                else:
+                    print(line, flush=True)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _is_terminal() -> bool:
+    return os.isatty(2)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+class MetricsFile(TrainerCallback):
+    """Appends every logged point to `metrics.jsonl`, so that a killed run keeps its curve; a resumed run cuts the part
+    that it will write again."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        if not state.is_world_process_zero:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # The checkpoint's own history is the truth up to its step.
+        with self.path.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in state.log_history)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if state.is_world_process_zero and logs and state.log_history:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(state.log_history[-1]) + "\n")
+
+
+class StopOnSignal(TrainerCallback):
+    """Ctrl-C or SIGTERM: finish the step, write a checkpoint, stop. A second Ctrl-C stops at once."""
+
+    def __init__(self):
+        self.received: int | None = None
+        self.previous: dict[int, object] = {}
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.previous[number] = signal.signal(number, self._receive)
+
+    def _receive(self, number, frame):
+        if self.received is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+
+    def on_step_end(self, args, state, control, **kwargs):
+        stop = self.received is not None
+        if args.world_size > 1:  # the processes get the signal at different moments; they must stop at the same step
+            flag = torch.tensor(int(stop), device=args.device)
+            torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+            stop = bool(flag.item())
+        if stop:
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def on_train_end(self, args, state, control, **kwargs):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        self.previous.clear()

@@ -1,0 +1,70 @@
+"""Writing and reading a tokenizer folder, whole or not at all, with the fingerprint by which other stages know it."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from ..errors import InputError
+from ..run_record import fingerprint_of_file
+
+MADE_BY = "recipes/train_tokenizer.py"
+
+
+@dataclass(frozen=True)
+class TokenizerHandle:
+    """A loaded tokenizer.
+
+    Attributes:
+        tokenizer: a fast tokenizer.
+        path: the folder or Hub name it came from.
+        fingerprint: SHA-256 of its `tokenizer.json`; token ids mean the same where it is the same.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    path: str
+    fingerprint: str
+
+    @property
+    def padded_vocab_size(self) -> int:
+        """The vocabulary of a model for it: the next multiple of 128, for even splits and fast matrix kernels."""
+        return -(-len(self.tokenizer) // 128) * 128
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: str | os.PathLike) -> TokenizerHandle:
+    """Writes the tokenizer under a temporary name and renames it to `folder`, replacing one that is there."""
+    folder = Path(folder)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(temporary, folder)
+    return load_tokenizer(folder)
+
+
+def load_tokenizer(path: str | os.PathLike) -> TokenizerHandle:
+    """Loads a tokenizer from a local folder, or by its name from the Hub.
+
+    Raises:
+        InputError: there is none, it is damaged, not a fast one, or has no end-of-text token.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(path))
+    except Exception as error:  # the library raises many kinds for a bad folder or name
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"cannot load a tokenizer from {path} ({MADE_BY} makes one): {reason}") from None
+    if not tokenizer.is_fast:
+        raise InputError(f"the tokenizer of {path} is not a fast one (it has no tokenizer.json)")
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"the tokenizer of {path} has no eos_token, which marks the end of a document")
+    local = Path(path) / "tokenizer.json"
+    if local.is_file():
+        fingerprint = fingerprint_of_file(local)
+    else:
+        import hashlib
+
+        fingerprint = "sha256:" + hashlib.sha256(tokenizer.backend_tokenizer.to_str(pretty=True).encode()).hexdigest()
+    return TokenizerHandle(tokenizer, str(path), fingerprint)
