@@ -99,7 +99,9 @@ def main() -> None:
         write_samples(output / "samples.md", config.sample_prompts, before, after)
 
     curves = held_out_curves(history)
-    record.update("inputs", tokenizer=prepared.tokenizer.fingerprint, tokens=shards.fingerprint, model=prepared.model_path)
+    record.update(
+        "inputs", tokenizer=prepared.tokenizer.fingerprint, tokens=shards.fingerprint, model=prepared.model_path
+    )
     record.update("counts", parameters=parameters, steps=step, tokens=step * config.tokens_per_batch)
     record.update("counts", streams=shards.counts(), rejected=prepared.rejected, epochs=train.order.epochs(sequences))
     record.update("timings_seconds", training=round(seconds, 2))

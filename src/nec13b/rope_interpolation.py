@@ -87,7 +87,9 @@ class RopeInterpolation:
         shared = {"rope_type", "type", "rope_theta", "partial_rotary_factor"}
         unknown = sorted(set(rope_parameters) - own - shared)
         if unknown:
-            raise ValueError(f"rope_parameters: unknown key {unknown[0]!r}; known are {', '.join(sorted(own | shared))}")
+            raise ValueError(
+                f"rope_parameters: unknown key {unknown[0]!r}; known are {', '.join(sorted(own | shared))}"
+            )
         return cls(**{key: value for key, value in rope_parameters.items() if key in own})
 
     def divisors(self, inverse_frequencies: torch.Tensor) -> torch.Tensor:

@@ -3,4 +3,13 @@
 from .documents import Document, Rejections, domain_of_text, is_held_out
 from .sources import Source, corpus_identity, parse_sources, read_documents
 
-__all__ = ["Document", "Rejections", "Source", "corpus_identity", "domain_of_text", "is_held_out", "parse_sources", "read_documents"]
+__all__ = [
+    "Document",
+    "Rejections",
+    "Source",
+    "corpus_identity",
+    "domain_of_text",
+    "is_held_out",
+    "parse_sources",
+    "read_documents",
+]

@@ -18,7 +18,17 @@ from pathlib import Path
 from .documents import Document
 
 # Not code that anyone would want to learn from: tests, vendored wheels, generated tables.
-LEFT_OUT = {"test", "tests", "site-packages", "dist-packages", "idle_test", "lib2to3", "pydoc_data", "__pycache__", "encodings"}
+LEFT_OUT = {
+    "test",
+    "tests",
+    "site-packages",
+    "dist-packages",
+    "idle_test",
+    "lib2to3",
+    "pydoc_data",
+    "__pycache__",
+    "encodings",
+}
 DOCSTRING_CHARACTERS = 250
 
 

@@ -290,7 +290,9 @@ def _parquet_rows(path: Path, source: Source, rejections: Rejections):
     wanted = [column for column in (source.text_field, "domain", "lang") if column in file.schema_arrow.names]
     if source.text_field not in wanted:
         have = ", ".join(file.schema_arrow.names)
-        raise InputError(f"{path} has no column {source.text_field!r} (it has {have}); add ,text_field=NAME to the entry")
+        raise InputError(
+            f"{path} has no column {source.text_field!r} (it has {have}); add ,text_field=NAME to the entry"
+        )
     number = 0
     try:
         for batch in file.iter_batches(batch_size=256, columns=wanted):

@@ -1,12 +1,13 @@
 """Tokens become a model here: packed shards, the data order, the Trainer, checkpoints and what a run leaves behind."""
 
-from .config import PretrainConfig, accumulation_steps
+from .config import PackTokensConfig, PretrainConfig, accumulation_steps
 from .data_order import DataOrder, HeldOutSequences, PackedSequences, PermutedRange, resolve_proportions
 from .token_shards import TokenShards, write_token_shards
 
 __all__ = [
     "DataOrder",
     "HeldOutSequences",
+    "PackTokensConfig",
     "PackedSequences",
     "PermutedRange",
     "PretrainConfig",

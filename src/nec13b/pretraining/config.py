@@ -1,15 +1,36 @@
 """The settings of pre-training: transformers' TrainingArguments and what the paper's recipe adds to them."""
 
 import json
+import os
 from dataclasses import dataclass, field
 
+import torch
 from transformers import TrainingArguments
 
 from ..errors import InputError
+from ..tokenization.settings import TokenizerSettings
 
 
 @dataclass
-class PretrainConfig(TrainingArguments):
+class PackTokensConfig(TokenizerSettings):
+    """Tokenises a corpus once, into memory-mapped shards; trains the tokenizer where none is given."""
+
+    output_dir: str = field(
+        default="runs/data", metadata={"help": "Folder for tokens/, tokenizer/ (if trained here) and rejected.jsonl."}
+    )
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer folder or Hub name. Default: trained on the corpus."}
+    )
+    overwrite_output_dir: bool = field(
+        default=False, metadata={"help": "Make tokens anew even where output_dir holds those of another corpus."}
+    )
+
+    def __post_init__(self):
+        self.check_corpus_settings()
+
+
+@dataclass
+class PretrainConfig(TokenizerSettings, TrainingArguments):
     """Pre-training of the 13B model's shape, at any size (section 2(3) of the paper).
 
     Every field of transformers' TrainingArguments is a setting too. The unit of the batch is tokens: gradient
@@ -19,10 +40,6 @@ class PretrainConfig(TrainingArguments):
     _VALID_DICT_FIELDS = [*TrainingArguments._VALID_DICT_FIELDS, "mixture", "rope_parameters"]
 
     # What goes in.
-    corpus: list[str] = field(
-        default_factory=lambda: ["sample"],
-        metadata={"help": "Where text comes from: sample, files, folders, patterns, hub:NAME; options after commas."},
-    )
     tokens: str | None = field(
         default=None,
         metadata={"help": "Folder of packed tokens (recipes/pack_tokens.py). Default: made from corpus."},
@@ -37,17 +54,9 @@ class PretrainConfig(TrainingArguments):
     )
     mixture: dict | str | None = field(
         default=None,
-        metadata={"help": 'Proportion of tokens by domain, {"ja": 0.5, "en": 0.4, "code": 0.1}, as JSON or ja=0.5,en=0.5.'},
-    )
-    held_out_fraction: float = field(
-        default=0.01, metadata={"help": "Share of documents, by hash, that is kept for evaluation."}
-    )
-    max_document_characters: int = field(
-        default=5_000_000, metadata={"help": "Longer documents are set aside and counted."}
-    )
-    vocab_size: int = field(default=50_176, metadata={"help": "Size of the tokenizer, where one is trained."})
-    tokenizer_characters: int = field(
-        default=300_000_000, metadata={"help": "Characters of each domain that the tokenizer is trained on."}
+        metadata={
+            "help": 'Proportion of tokens by domain, {"ja": 0.5, "en": 0.4, "code": 0.1}, as JSON or ja=0.5,en=0.5.'
+        },
     )
 
     # The shape of the model; the defaults are the paper's 13B.
@@ -67,11 +76,18 @@ class PretrainConfig(TrainingArguments):
 
     # The batch and the length of the run, in tokens.
     sequence_length: int = field(default=2048, metadata={"help": "Tokens in a training sequence."})
-    tokens_per_batch: int = field(default=4_194_304, metadata={"help": "Tokens in an optimizer step, over all processes."})
+    tokens_per_batch: int = field(
+        default=4_194_304, metadata={"help": "Tokens in an optimizer step, over all processes."}
+    )
     train_tokens: int = field(
-        default=260_000_000_000, metadata={"help": "Tokens to train on; the number of steps follows (max_steps overrides)."}
+        default=260_000_000_000,
+        metadata={"help": "Tokens to train on; the number of steps follows (max_steps overrides)."},
     )
     eval_sequences: int = field(default=512, metadata={"help": "Most held-out sequences evaluated for each domain."})
+
+    cpu_threads: int = field(
+        default=0, metadata={"help": "Threads of each process on the CPU. 0: the cores, shared among the processes."}
+    )
 
     # What is written.
     overwrite_output_dir: bool = field(
@@ -88,9 +104,12 @@ class PretrainConfig(TrainingArguments):
     learning_rate: float = field(default=1e-4, metadata={"help": "Highest learning rate."})
     min_learning_rate: float = field(default=1e-5, metadata={"help": "Learning rate at the end of the cosine."})
     lr_scheduler_type: str = field(
-        default="cosine_with_min_lr", metadata={"help": "Schedule; the default falls from learning_rate to min_learning_rate."}
+        default="cosine_with_min_lr",
+        metadata={"help": "Schedule; the default falls from learning_rate to min_learning_rate."},
     )
-    warmup_steps: float = field(default=0.01, metadata={"help": "Warm-up, in steps, or as a share of all where below 1."})
+    warmup_steps: float = field(
+        default=0.01, metadata={"help": "Warm-up, in steps, or as a share of all where below 1."}
+    )
     adam_beta2: float = field(default=0.95, metadata={"help": "AdamW's second-moment decay."})
     weight_decay: float = field(default=0.1, metadata={"help": "AdamW's weight decay (not on norms and biases)."})
     max_grad_norm: float = field(default=1.0, metadata={"help": "Gradients are clipped to this norm."})
@@ -100,6 +119,9 @@ class PretrainConfig(TrainingArguments):
     eval_steps: float | None = field(default=1000, metadata={"help": "Steps between evaluations."})
     save_steps: float = field(default=1000, metadata={"help": "Steps between checkpoints."})
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept."})
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "Look for parameters without gradient; every one of this model has one."}
+    )
     report_to: None | str | list[str] = field(
         default="none", metadata={"help": "wandb, tensorboard or none. WANDB_MODE=offline works without network."}
     )
@@ -109,13 +131,18 @@ class PretrainConfig(TrainingArguments):
         for name in ("sequence_length", "tokens_per_batch", "train_tokens", "vocab_size", "eval_sequences"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.held_out_fraction < 1:
-            raise InputError(f"held_out_fraction must lie between 0 and 1, not {self.held_out_fraction}")
+        self.check_corpus_settings()
         if self.gradient_accumulation_steps != 1:
             raise InputError("gradient_accumulation_steps follows from tokens_per_batch; leave it out")
         if self.lr_scheduler_type == "cosine_with_min_lr" and not self.lr_scheduler_kwargs:
             self.lr_scheduler_kwargs = {"min_lr": self.min_learning_rate}
+        # Without this, several processes on a machine with no GPU would not know of each other.
+        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         super().__post_init__()
+        if self.device.type == "cpu":
+            # accelerate sets OMP_NUM_THREADS=1 unless told otherwise, which halves the speed of two cores.
+            local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+            torch.set_num_threads(self.cpu_threads or max(1, (os.cpu_count() or 1) // local_processes))
         self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type == "cuda"
         if self.max_steps <= 0:
             self.max_steps = self.train_tokens // self.tokens_per_batch

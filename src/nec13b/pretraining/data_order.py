@@ -82,7 +82,11 @@ class DataOrder:
         domains = list(self.weights)
         total = sum(self.weights.values())
         time = max(0, n - len(domains))  # surely fewer than n arrivals up to here
-        counts = {d: (2 * time * self.weights[d] + total) // (2 * total) for d in domains} if time else dict.fromkeys(domains, 0)
+        counts = (
+            {d: (2 * time * self.weights[d] + total) // (2 * total) for d in domains}
+            if time
+            else dict.fromkeys(domains, 0)
+        )
         for _ in range(n - sum(counts.values())):
             counts[self._next(counts)] += 1
         return counts

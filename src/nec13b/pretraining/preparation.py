@@ -18,8 +18,8 @@ from ..errors import InputError
 from ..llama_conversion import load_as_nec13b
 from ..modeling_nec13b import Nec13bForCausalLM
 from ..run_record import read_json, write_json
-from ..tokenization import TokenizerHandle, load_tokenizer, sample_by_hash, save_tokenizer, train_tokenizer
-from .config import PretrainConfig
+from ..tokenization import TokenizerHandle, load_tokenizer, make_tokenizer
+from .config import PackTokensConfig, PretrainConfig
 from .token_shards import TokenShards, write_token_shards
 
 PREPARED_NAME = "prepared.json"
@@ -65,13 +65,14 @@ def prepare(config: PretrainConfig) -> Prepared:
     return Prepared(tokenizer, shards, str(model_path), rejected)
 
 
-def prepare_tokens(config, output: Path) -> tuple[TokenizerHandle, TokenShards, dict[str, int]]:
+def prepare_tokens(config: PackTokensConfig | PretrainConfig, output: Path) -> tuple[TokenizerHandle, TokenShards, dict[str, int]]:
     """Tokenizer and token shards of a corpus in `output/tokenizer` and `output/tokens`, made where they are missing.
 
-    Args:
-        config: any config with the fields corpus, tokenizer, vocab_size, tokenizer_characters, held_out_fraction and
-            max_document_characters.
-        output: the stage's folder.
+    Returns:
+        (tokenizer, shards, number of documents set aside by reason; each of them stands in `output/rejected.jsonl`).
+
+    Raises:
+        InputError: the corpus cannot be read or is empty, or `output` holds the tokens of another one.
     """
     sources = parse_sources(config.corpus)
     request = {
@@ -96,21 +97,11 @@ def prepare_tokens(config, output: Path) -> tuple[TokenizerHandle, TokenShards, 
         tokenizer = given or load_tokenizer(output / "tokenizer")
         return tokenizer, TokenShards.open(output / "tokens", tokenizer), done["rejected"]
 
-    def documents(rejections=None):
-        return read_documents(sources, rejections, config.max_document_characters)
-
-    if given is None:
-        print("training the tokenizer ...", flush=True)
-        from ..corpus import is_held_out
-
-        learnt_from = (d for d in documents() if not is_held_out(d, config.held_out_fraction))
-        drawn = sample_by_hash(learnt_from, config.tokenizer_characters)
-        tokenizer = save_tokenizer(train_tokenizer((d.text for d in drawn), config.vocab_size), output / "tokenizer")
-    else:
-        tokenizer = given
+    tokenizer = given or make_tokenizer(config, output / "tokenizer")
     print("packing tokens ...", flush=True)
     rejections = Rejections(output / "rejected.jsonl")
-    shards = write_token_shards(documents(rejections), tokenizer, output / "tokens", config.held_out_fraction)
+    documents = read_documents(sources, rejections, config.max_document_characters)
+    shards = write_token_shards(documents, tokenizer, output / "tokens", config.held_out_fraction)
     write_json(note, {"request": request, "rejected": dict(rejections.counts)})
     return tokenizer, shards, dict(rejections.counts)
 

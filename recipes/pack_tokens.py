@@ -1,0 +1,40 @@
+"""Packing: a corpus becomes memory-mapped shards of tokens, once, for any number of training runs.
+
+Reads    a corpus (the built-in sample, files, Hub data sets) and a tokenizer (or trains one)
+Writes   <output_dir>/tokens           shards by split and domain, and their index
+         <output_dir>/tokenizer        where none was given
+         <output_dir>/rejected.jsonl   what could not be used, and why; run.json
+
+Tiny     python recipes/pack_tokens.py
+13B      python recipes/pack_tokens.py --config recipes/configs/13b/pack_tokens.yaml --corpus "data/*.jsonl.zst"
+"""
+
+import shutil
+from pathlib import Path
+
+from nec13b.pretraining import PackTokensConfig
+from nec13b.pretraining.preparation import prepare_tokens
+from nec13b.recipe_config import parse_recipe_config, run_recipe
+from nec13b.run_record import RunRecord
+
+
+def main() -> None:
+    config = parse_recipe_config(PackTokensConfig, __file__)
+    output = Path(config.output_dir)
+    record = RunRecord("pack_tokens", config)
+    if config.overwrite_output_dir:
+        shutil.rmtree(output / "tokens", ignore_errors=True)
+        (output / "prepared.json").unlink(missing_ok=True)
+    tokenizer, shards, rejected = prepare_tokens(config, output)
+    record.update("inputs", tokenizer=tokenizer.fingerprint, corpus=shards.index["corpus"])
+    record.update("counts", streams=shards.counts(), rejected=rejected)
+    record.write(output)
+    for name, count in shards.counts().items():
+        print(f"{name}: {count['tokens']:,} tokens in {count['documents']:,} documents")
+    for reason, count in rejected.items():
+        print(f"set aside: {count:,} x {reason} (see {output / 'rejected.jsonl'})")
+    print(f"Next: accelerate launch recipes/pretrain.py --tokens {shards.folder} --tokenizer {tokenizer.path}")
+
+
+if __name__ == "__main__":
+    run_recipe(main)

@@ -1,0 +1,61 @@
+"""What all tests share: no network, few threads, a small corpus on disk, and where the real data lies."""
+
+import json
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+import torch
+
+from nec13b.corpus import parse_sources, read_documents
+from nec13b.tokenization import save_tokenizer, train_tokenizer
+
+ROOT = Path(__file__).parent.parent
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data sets, which are not part of the repository."""
+    folder = Path(os.environ.get("NEC13B_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no data at {folder}; set NEC13B_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """The built-in sample corpus."""
+    return list(read_documents(parse_sources("sample")))
+
+
+@pytest.fixture(scope="session")
+def small_corpus(sample, tmp_path_factory) -> Path:
+    """A JSONL file of about 300 kB: documents of the sample in all three domains."""
+    path = tmp_path_factory.mktemp("corpus") / "small.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for domain in ("ja", "en", "code"):
+            size = 0
+            for document in (d for d in sample if d.domain == domain):
+                if size < 60_000 and len(document.text) < 20_000:
+                    file.write(json.dumps({"text": document.text, "lang": domain}, ensure_ascii=False) + "\n")
+                    size += len(document.text)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(small_corpus, tmp_path_factory):
+    """A small tokenizer (its handle), trained on the small corpus and saved."""
+    documents = read_documents(parse_sources(str(small_corpus)))
+    trained = train_tokenizer((document.text for document in documents), 1024)
+    return save_tokenizer(trained, tmp_path_factory.mktemp("tokenizer") / "tokenizer")
