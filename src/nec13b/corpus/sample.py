@@ -32,15 +32,17 @@ LEFT_OUT = {
 DOCSTRING_CHARACTERS = 250
 
 
-def sample_documents() -> Iterator[Document]:
-    """All documents of the sample in a fixed order: ja, en, code."""
-    yield from _japanese()
-    yield from _language_reference()
-    modules = _standard_library()
-    for name, text in modules:
-        yield from _docstrings(name, text)
-    for name, text in modules:
-        yield Document(text, "code", f"python/{name}", group=f"python/{name}")
+def sample_documents(domain: str = "") -> Iterator[Document]:
+    """The documents of the sample in a fixed order: ja, en, code; or those of one domain."""
+    if domain in ("", "ja"):
+        yield from _japanese()
+    if domain in ("", "en"):
+        yield from _language_reference()
+        for name, text in _standard_library():
+            yield from _docstrings(name, text)
+    if domain in ("", "code"):
+        for name, text in _standard_library():
+            yield Document(text, "code", f"python/{name}", group=f"python/{name}")
 
 
 def _japanese() -> Iterator[Document]:

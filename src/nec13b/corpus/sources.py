@@ -13,6 +13,7 @@ Reading is lazy and its memory is bounded by the longest document allowed.
 import dataclasses
 import glob
 import gzip
+import io
 import json
 import os
 import platform
@@ -125,10 +126,7 @@ def read_documents(
         if source.location == "sample":
             from .sample import sample_documents
 
-            documents = sample_documents()
-            if source.domain:
-                documents = (document for document in documents if document.domain == source.domain)
-            yield from documents
+            yield from sample_documents(source.domain)
             continue
         if source.location.startswith("hub:"):
             rows = _hub_rows(source)
@@ -228,7 +226,9 @@ def _open(path: Path) -> BinaryIO:
         return gzip.open(path, "rb")
     if path.suffix.lower() == ".zst":
         # Several frames in one file are common: parallel compressors write them.
-        return zstandard.open(path, "rb", dctx=zstandard.ZstdDecompressor(max_window_size=2**31))
+        decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
+        reader = decompressor.stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
+        return io.BufferedReader(reader, buffer_size=2**20)
     return path.open("rb")
 
 
@@ -255,9 +255,12 @@ def _parsed_json(path: Path, number: int, line: bytes, rejections: Rejections):
     try:
         return json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
     except UnicodeDecodeError:
-        rejections.add(str(path), number, "invalid UTF-8", line)
+        reason = "invalid UTF-8"
     except (json.JSONDecodeError, RecursionError):
-        rejections.add(str(path), number, "broken JSON", line)
+        reason = "broken JSON"
+    if not line.endswith(b"\n"):  # zstandard does not tell a shortened file from a whole one
+        reason = "file ends early; its last line is cut"
+    rejections.add(str(path), number, reason, line)
     return None
 
 

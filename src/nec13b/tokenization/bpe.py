@@ -8,6 +8,7 @@ so any text comes back exactly as it went in.
 import hashlib
 import heapq
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -98,16 +99,24 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, show_progress: bool =
 def sample_by_hash(documents: Iterable[Document], characters_per_domain: int) -> list[Document]:
     """A uniform sample of documents, up to `characters_per_domain` characters of each domain.
 
-    Which documents are drawn depends on their texts alone (those with the smallest hashes), not on their order or
-    number. Memory is bounded by the sample.
+    Those with the smallest hashes are drawn until the budget is spent, so the sample depends on the texts alone, not on
+    their order. A document longer than the whole budget is cut to it. Memory is bounded by the sample.
     """
     heaps: dict[str, list[tuple[int, int, Document]]] = {}
     sizes: dict[str, int] = {}
+    limits: dict[str, int] = {}  # hashes from here on are beyond the budget
     for number, document in enumerate(documents):
+        domain = document.domain
         rank = int.from_bytes(hashlib.sha1(document.text.encode()).digest()[:8], "big")
-        heap = heaps.setdefault(document.domain, [])
+        if rank >= limits.get(domain, 2**64):
+            continue
+        if len(document.text) > characters_per_domain:
+            document = replace(document, text=document.text[:characters_per_domain])
+        heap = heaps.setdefault(domain, [])
         heapq.heappush(heap, (-rank, number, document))  # the largest hash on top, first to go
-        sizes[document.domain] = sizes.get(document.domain, 0) + len(document.text)
-        while sizes[document.domain] > characters_per_domain and len(heap) > 1:
-            sizes[document.domain] -= len(heapq.heappop(heap)[2].text)
+        sizes[domain] = sizes.get(domain, 0) + len(document.text)
+        while sizes[domain] > characters_per_domain:
+            negative_rank, _, dropped = heapq.heappop(heap)
+            sizes[domain] -= len(dropped.text)
+            limits[domain] = -negative_rank
     return [document for domain in sorted(heaps) for _, _, document in sorted(heaps[domain], key=lambda item: item[:2])]
