@@ -21,11 +21,11 @@ from pathlib import Path
 
 from nec13b.errors import InputError
 from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig, resolve_proportions
-from nec13b.pretraining.checkpoints import check_same_run, last_whole_checkpoint, reason_not_whole
+from nec13b.pretraining.checkpoints import check_same_run, is_finished, last_whole_checkpoint, reason_not_whole
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
 from nec13b.pretraining.preparation import load_initial_model, prepare
 from nec13b.pretraining.samples import continue_prompts, write_samples
-from nec13b.pretraining.trainer import PretrainTrainer
+from nec13b.pretraining.trainer import PretrainTrainer, read_metrics
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
 
@@ -60,8 +60,14 @@ def main() -> None:
         **{name: getattr(config, name) for name in DECISIVE_SETTINGS},
     }
     checkpoint = _checkpoint_to_resume(config, decisive, is_main)
+    if is_finished(output, checkpoint, config.max_steps):
+        if is_main:
+            print(f"{output} holds this run, complete; --overwrite_output_dir runs it again")
+            _say_what_came_out(output, held_out_curves(read_metrics(output)), model.config.vocab_size)
+        return
     if is_main:
         _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint)
+    config.eval_on_start = config.eval_on_start and checkpoint is None
     before = []
     if is_main and config.sample_prompts:
         before = continue_prompts(model, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
@@ -159,7 +165,7 @@ def _say_what_came_out(output: Path, curves, vocab_size: int) -> None:
 {output}/run.json     what was run, on what, with what result
 
 Next: your own text   accelerate launch recipes/pretrain.py --corpus "your/*.jsonl.gz" --output_dir runs/mine
-      another shape   accelerate launch recipes/pretrain.py --num_hidden_layers 6 --hidden_size 256 --output_dir runs/wider
+      another shape   accelerate launch recipes/pretrain.py --hidden_size 256 --output_dir runs/wider
       the 13B recipe  recipes/configs/13b/pretrain.yaml, accelerate_configs/README.md""")
 
 

@@ -24,7 +24,10 @@ def main() -> None:
     record.update("metrics", tokenizer=handle.fingerprint)
     record.update("counts", tokens=len(handle.tokenizer), rejected=dict(rejections.counts))
     record.write(config.output_dir)
-    print(f"{len(handle.tokenizer):,} tokens in {config.output_dir}" + (f"; set aside: {rejections}" if rejections.counts else ""))
+    print(
+        f"{len(handle.tokenizer):,} tokens in {config.output_dir}"
+        + (f"; set aside: {rejections}" if rejections.counts else "")
+    )
     print(f"Next: python recipes/pack_tokens.py --tokenizer {config.output_dir}")
 
 

@@ -18,7 +18,7 @@ class Nec13bModel(LlamaModel):
 
 
 class Nec13bForCausalLM(LlamaForCausalLM):
-    """The language model: (batch, tokens) ids to (batch, tokens, vocab_size) logits, and the loss where labels are given."""
+    """The language model: (batch, tokens) ids to (batch, tokens, vocab_size) logits, with labels to the loss too."""
 
     config_class = Nec13bConfig
     config: Nec13bConfig

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 from transformers.utils.logging import disable_progress_bar
@@ -51,12 +51,19 @@ def parse_recipe_config(config_class: type[Config], recipe: str, arguments: list
     values = _yaml_values(path)
     for key in values:
         _check_known(key, known, f"{path}: unknown key {key!r}")
+    # None, and a list where one value or a list may stand, cannot be written as flags; they are set as they are.
+    as_they_are = {
+        key: value for key, value in values.items() if value is None or _is_free_list(config_class, key, value)
+    }
     try:
-        typed, _ = parser.parse_known_args(_as_flags(values))
+        typed, unread = parser.parse_known_args(_as_flags({k: v for k, v in values.items() if k not in as_they_are}))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    # None cannot be written as a flag, so it is set as it is.
-    parser.set_defaults_with_config(**{key: None if values[key] is None else getattr(typed, key) for key in values})
+    if unread:
+        key = next(key for key, value in values.items() if isinstance(value, list) and str(value[-1]) == unread[-1])
+        raise InputError(f"{path}: {key} takes one value, not a list")
+    checked = {key: getattr(typed, key) for key in values if key not in as_they_are}
+    parser.set_defaults_with_config(**checked, **as_they_are)
 
     _, unknown = parser.parse_known_args(arguments)
     for flag in unknown:
@@ -116,6 +123,14 @@ def _yaml_values(path: Path) -> dict:
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold key: value pairs, not a {type(values).__name__}")
     return {str(key): value for key, value in values.items()}
+
+
+def _is_free_list(config_class: type, key: str, value) -> bool:
+    """Whether the value is a list for a field such as `str | list[str]`, which the parser reads as one string."""
+    hint = get_type_hints(config_class)[key]
+    return (
+        isinstance(value, list) and get_origin(hint) is not list and any(get_origin(a) is list for a in get_args(hint))
+    )
 
 
 def _check_known(key: str, known: list[str], message: str) -> None:

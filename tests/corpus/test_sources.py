@@ -198,7 +198,13 @@ def test_the_split_keeps_its_fraction_and_groups_together():
 
 @pytest.mark.parametrize(
     ("text", "domain"),
-    [("これは本です。", "ja"), ("This is a book.", "en"), ("学校", "en"), ("", "en"), ("JAXAのロケットが飛んだ。", "ja")],
+    [
+        ("これは本です。", "ja"),
+        ("This is a book.", "en"),
+        ("学校", "en"),
+        ("", "en"),
+        ("JAXAのロケットが飛んだ。", "ja"),
+    ],
 )
 def test_domain_by_script(text, domain):
     assert domain_of_text(text) == domain

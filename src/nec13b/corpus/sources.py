@@ -94,7 +94,7 @@ def _mapping(text: str) -> dict:
 
 
 def parse_sources(entries) -> list[Source]:
-    """The sources of a `corpus:` entry: one string or mapping, or a list of them. Raises InputError where one is bad."""
+    """The sources of a `corpus:` setting: one string or mapping, or a list of them; raises InputError."""
     if isinstance(entries, (str, dict, Source)):
         entries = [entries]
     if not entries:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from ..run_record import read_json, write_json
+from ..run_record import RECORD_NAME, read_json, write_json
 
 MARKER_NAME = "complete.json"
 
@@ -52,6 +52,12 @@ def last_whole_checkpoint(output_dir: Path) -> tuple[Path | None, list[str]]:
             return path, passed_over
         passed_over.append(f"{path} is passed over: {reason}")
     return None, passed_over
+
+
+def is_finished(output_dir: Path, checkpoint: str | None, max_steps: int) -> bool:
+    """Whether the run in a folder has nothing left to do: last step, model and record are all there."""
+    done = (output_dir / "model" / "config.json").is_file() and (output_dir / RECORD_NAME).is_file()
+    return done and checkpoint is not None and Path(checkpoint).name == f"checkpoint-{max_steps}"
 
 
 def check_same_run(checkpoint: Path, decisive: dict) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from transformers import TrainingArguments
@@ -37,7 +38,7 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
     accumulation follows from tokens_per_batch and the number of processes.
     """
 
-    _VALID_DICT_FIELDS = [*TrainingArguments._VALID_DICT_FIELDS, "mixture", "rope_parameters"]
+    _VALID_DICT_FIELDS: ClassVar[list[str]] = [*TrainingArguments._VALID_DICT_FIELDS, "mixture", "rope_parameters"]
 
     # What goes in.
     tokens: str | None = field(
@@ -122,7 +123,7 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
     ddp_find_unused_parameters: bool | None = field(
         default=False, metadata={"help": "Look for parameters without gradient; every one of this model has one."}
     )
-    report_to: None | str | list[str] = field(
+    report_to: None | str | list[str] = field(  # noqa: RUF036 - the parser reads the union in this order
         default="none", metadata={"help": "wandb, tensorboard or none. WANDB_MODE=offline works without network."}
     )
 

@@ -32,8 +32,8 @@ def draw_loss_curve(path: Path, log_history: list[dict], tokens_per_batch: int, 
         return step * tokens_per_batch / scale
 
     axes.axhline(math.log(vocab_size), color="0.6", linestyle=":", linewidth=1)
-    axes.text(tokens(last), math.log(vocab_size), f"uniform guess, ln {vocab_size:,}", ha="right", va="bottom", color="0.4",
-              fontsize=8)  # fmt: skip
+    label = f"uniform guess, ln {vocab_size:,}"
+    axes.text(tokens(last), math.log(vocab_size), label, ha="right", va="bottom", color="0.4", fontsize=8)
     if points:
         axes.plot([tokens(s) for s, _ in points], [v for _, v in points], color="0.72", linewidth=0.8, label="training")
     for domain, curve in sorted(held_out_curves(log_history).items()):
@@ -43,6 +43,7 @@ def draw_loss_curve(path: Path, log_history: list[dict], tokens_per_batch: int, 
         )  # fmt: skip
         axes.annotate(f"{curve[-1][1]:.2f}", (tokens(curve[-1][0]), curve[-1][1]), textcoords="offset points",
                       xytext=(5, -3), fontsize=8, color=COLOURS.get(domain))  # fmt: skip
+    axes.margins(x=0.07)  # room for the numbers at the ends of the curves
     axes.set_xlabel(f"tokens seen ({unit})")
     axes.set_ylabel("loss (nats per token)")
     axes.spines[["top", "right"]].set_visible(False)

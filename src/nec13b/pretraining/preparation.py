@@ -23,6 +23,7 @@ from .config import PackTokensConfig, PretrainConfig
 from .token_shards import TokenShards, write_token_shards
 
 PREPARED_NAME = "prepared.json"
+REQUEST_NAME = "made_from.json"
 
 
 @dataclass
@@ -65,7 +66,9 @@ def prepare(config: PretrainConfig) -> Prepared:
     return Prepared(tokenizer, shards, str(model_path), rejected)
 
 
-def prepare_tokens(config: PackTokensConfig | PretrainConfig, output: Path) -> tuple[TokenizerHandle, TokenShards, dict[str, int]]:
+def prepare_tokens(
+    config: PackTokensConfig | PretrainConfig, output: Path
+) -> tuple[TokenizerHandle, TokenShards, dict[str, int]]:
     """Tokenizer and token shards of a corpus in `output/tokenizer` and `output/tokens`, made where they are missing.
 
     Returns:
@@ -156,12 +159,23 @@ def _initial_weights(config: PretrainConfig, tokenizer: TokenizerHandle, folder:
     """Random weights in a folder of their own. Every process loads them from there, sharded or not, so the start does
     not depend on the number of processes, and no process needs more memory than from_pretrained does."""
     shape = model_config(config, tokenizer)
+    names = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+             "num_key_value_heads", "max_position_embeddings", "rope_parameters")  # fmt: skip
+    request = {"seed": config.seed, **{name: getattr(shape, name) for name in names}}
     if folder.is_dir():
+        made = read_json(folder / REQUEST_NAME, "recipes/pretrain.py --overwrite_output_dir")
+        for name, value in request.items():
+            if made.get(name) != value:
+                raise InputError(
+                    f"{folder} holds initial weights of {name} = {made.get(name)}, now it is {value}; choose another "
+                    "--output_dir, or throw the old run away with --overwrite_output_dir"
+                )
         return folder
     set_seed(config.seed)
     model = Nec13bForCausalLM(shape)
     building = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     model.save_pretrained(building)
+    write_json(building / REQUEST_NAME, request)
     os.replace(building, folder)
     return folder

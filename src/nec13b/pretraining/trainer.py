@@ -15,6 +15,8 @@ from transformers.trainer_utils import rotate_checkpoints
 from .checkpoints import MARKER_NAME, mark_complete
 from .config import PretrainConfig
 
+METRICS_NAME = "metrics.jsonl"
+
 
 class PretrainTrainer(Trainer):
     """Trains on `PackedSequences` in their own order.
@@ -30,7 +32,7 @@ class PretrainTrainer(Trainer):
         self.remove_callback(PrinterCallback)
         self.add_callback(ProgressLine(args))
         self.add_callback(StopOnSignal())
-        self.add_callback(MetricsFile(Path(args.output_dir) / "metrics.jsonl"))
+        self.add_callback(MetricsFile(Path(args.output_dir) / METRICS_NAME))
 
     def _get_train_sampler(self, train_dataset=None):
         # The dataset is in order already. accelerate deals consecutive batches to the processes in turn, so one
@@ -41,6 +43,12 @@ class PretrainTrainer(Trainer):
         """Whether the held-out losses at this step are known (or there is nothing to evaluate)."""
         rows = (row for row in self.state.log_history if row["step"] == step)
         return not self.eval_dataset or any(name.startswith("eval_") for row in rows for name in row)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        super().save_model(output_dir, _internal_call)
+        # A pickle of the settings, tokens for the Hub among them; run.json says it without either.
+        if self.is_world_process_zero():
+            (Path(output_dir or self.args.output_dir) / "training_args.bin").unlink(missing_ok=True)
 
     def _save_checkpoint(self, model, trial):
         checkpoint = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
@@ -136,6 +144,12 @@ def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+def read_metrics(output_dir: Path) -> list[dict]:
+    """The logged points of a run, in order; a last line that was cut by a crash is left out."""
+    lines = (output_dir / METRICS_NAME).read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 class MetricsFile(TrainerCallback):

@@ -1,0 +1,72 @@
+"""Running recipes in tests: in this process for speed, or as a user does, in one of its own."""
+
+import runpy
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nec13b.corpus import parse_sources, read_documents
+from nec13b.pretraining import write_token_shards
+
+
+@dataclass
+class Outcome:
+    """How a recipe ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_recipe(root, monkeypatch, capfd):
+    """Runs `recipes/<name>.py` with flags in this process and returns its Outcome."""
+
+    def run(name: str, *flags: str) -> Outcome:
+        script = root / "recipes" / f"{name}.py"
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, flags)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(script), run_name="__main__")
+        return Outcome(ended.value.code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tokens(small_corpus, tokenizer, tmp_path_factory) -> Path:
+    """Packed tokens of the small corpus."""
+    folder = tmp_path_factory.mktemp("packed") / "tokens"
+    write_token_shards(read_documents(parse_sources(str(small_corpus))), tokenizer, folder, 0.2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_run(tokens, tokenizer) -> list[str]:
+    """Flags of a pre-training run of 12 steps that takes a second."""
+    return [
+        "--tokens", str(tokens), "--tokenizer", tokenizer.path, "--hidden_size", "32", "--intermediate_size", "64",
+        "--num_hidden_layers", "2", "--num_attention_heads", "2", "--sequence_length", "32", "--tokens_per_batch",
+        "128", "--per_device_train_batch_size", "2", "--max_steps", "12", "--warmup_steps", "2", "--save_steps", "4",
+        "--eval_steps", "6", "--eval_sequences", "8", "--cpu_threads", "1", "--sample_tokens", "4",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def start_recipe(root):
+    """Starts `recipes/<name>.py` in a process of its own; it is killed when the test ends."""
+    processes = []
+
+    def start(name: str, *flags: str, launcher: tuple[str, ...] = (), cwd=None) -> subprocess.Popen:
+        command = [sys.executable, *launcher, str(root / "recipes" / f"{name}.py"), *map(str, flags)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
