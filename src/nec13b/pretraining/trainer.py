@@ -1,5 +1,6 @@
 """transformers' Trainer with a fixed data order, checkpoints that are whole or nothing, and a plain progress line."""
 
+import collections
 import json
 import os
 import signal
@@ -73,6 +74,7 @@ class ProgressLine(TrainerCallback):
     """
 
     SECONDS_BETWEEN_LINES = 20
+    STEPS_MEASURED = 50
 
     def __init__(self, config: PretrainConfig):
         self.tokens_per_batch = config.tokens_per_batch
@@ -82,18 +84,20 @@ class ProgressLine(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         if not state.is_world_process_zero:
             return
-        self.start = self.printed = time.monotonic()
-        self.first_step = state.global_step
-        self.evaluating = 0.0
+        self.printed = time.monotonic()
+        self.recent = collections.deque([(self.printed, state.global_step)], maxlen=self.STEPS_MEASURED)
         if not args.disable_tqdm and _is_terminal():
             self.bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", dynamic_ncols=True)
 
-    def tokens_per_second(self, step: int) -> float:
-        seconds = time.monotonic() - self.start - self.evaluating
-        return (step - self.first_step) * self.tokens_per_batch / max(seconds, 1e-9)
+    def tokens_per_second(self) -> float:
+        """Of the last steps; time spent in evaluation and saving does not count."""
+        (start, first), (end, last) = self.recent[0], self.recent[-1]
+        return (last - first) * self.tokens_per_batch / max(end - start, 1e-9)
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.evaluation_start = time.monotonic()
+        if not state.is_world_process_zero:
+            return
+        self.recent.append((time.monotonic(), state.global_step))
         if self.bar is not None:
             self.bar.update(1)
 
@@ -101,8 +105,7 @@ class ProgressLine(TrainerCallback):
         if not state.is_world_process_zero or "loss" not in (logs or {}):
             return
         self.loss = logs["loss"]
-        now, step = time.monotonic(), state.global_step
-        speed = self.tokens_per_second(step)
+        now, step, speed = time.monotonic(), state.global_step, self.tokens_per_second()
         if self.bar is not None:
             self.bar.set_postfix_str(f"loss {self.loss:.3f}, {speed:,.0f} tokens/s")
         elif now - self.printed >= self.SECONDS_BETWEEN_LINES or step in (1, state.max_steps):
@@ -115,13 +118,9 @@ class ProgressLine(TrainerCallback):
             )
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
-        if not state.is_world_process_zero or not hasattr(self, "start"):
+        if not state.is_world_process_zero:
             return
-        if hasattr(self, "evaluation_start"):
-            self.evaluating += time.monotonic() - self.evaluation_start
-            self.evaluation_start = time.monotonic()
-        else:  # eval_on_start: nothing was trained yet
-            self.start = time.monotonic()
+        self._forget_time()
         for name, value in (metrics or {}).items():
             if name.startswith("eval_") and name.endswith("_loss"):
                 line = f"held-out {name[5:-5]} loss {value:.3f} at step {state.global_step:,}"
@@ -129,6 +128,16 @@ class ProgressLine(TrainerCallback):
                     self.bar.write(line)
                 else:
                     print(line, flush=True)
+
+    def on_save(self, args, state, control, **kwargs):
+        if state.is_world_process_zero:
+            self._forget_time()
+
+    def _forget_time(self) -> None:
+        """Moves the measured steps forward by the time that has passed since the last of them."""
+        if hasattr(self, "recent"):
+            idle = time.monotonic() - self.recent[-1][0]
+            self.recent = collections.deque(((t + idle, s) for t, s in self.recent), maxlen=self.STEPS_MEASURED)
 
     def on_train_end(self, args, state, control, **kwargs):
         if self.bar is not None:
