@@ -14,7 +14,6 @@ The same command continues a run that was interrupted, from its last whole check
 """
 
 import math
-import os
 import shutil
 import time
 from pathlib import Path
@@ -90,13 +89,9 @@ def main() -> None:
     if not trainer.was_evaluated(step):
         trainer.evaluate()
 
-    building = output / ".model.tmp"
-    trainer.save_model(str(building))  # every process takes part where the weights are sharded
-    trainer.accelerator.wait_for_everyone()
+    trainer.save_whole_model(output / "model")
     if not is_main:
         return
-    shutil.rmtree(output / "model", ignore_errors=True)
-    os.replace(building, output / "model")
     history = trainer.state.log_history
     draw_loss_curve(output / "loss.png", history, config.tokens_per_batch, model.config.vocab_size)
     if config.sample_prompts:

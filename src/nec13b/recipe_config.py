@@ -9,6 +9,7 @@ import difflib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -21,6 +22,7 @@ from trl import TrlParser
 from .errors import InputError
 
 Config = TypeVar("Config")
+SECONDS_FOR_THE_FIRST = 5
 
 
 class RecipeParser(TrlParser):
@@ -88,8 +90,11 @@ def run_recipe(main: Callable[[], None]) -> NoReturn:
         print("\ninterrupted; nothing half-written was kept", file=sys.stderr)
         raise SystemExit(130) from None
     except InputError as error:
-        if int(os.environ.get("RANK", "0")) == 0:  # one voice, however many processes
-            print(f"error: {error}", file=sys.stderr)
+        rank = int(os.environ.get("RANK", "0"))
+        if rank > 0:
+            # Where all processes fail alike, the first speaks and the launcher ends the others while they wait here.
+            time.sleep(SECONDS_FOR_THE_FIRST)
+        print(f"error: {error}" if rank == 0 else f"error on process {rank}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     raise SystemExit(0)
 

@@ -179,6 +179,36 @@ def test_two_processes_follow_one(uninterrupted, small_run, start_recipe, root, 
         assert second == pytest.approx(first, abs=2e-5)
 
 
+@pytest.mark.slow
+def test_sharded_over_two_processes_it_follows_one_and_resumes(uninterrupted, small_run, root, tmp_path):
+    """The 8-GPU config with two processes on the CPU: FSDP2, sharded checkpoints, a whole model at the end."""
+    config = yaml.safe_load((root / "accelerate_configs" / "fsdp_1x8.yaml").read_text())
+    path = tmp_path / "fsdp.yaml"
+    path.write_text(yaml.safe_dump(config | {"num_processes": 2, "mixed_precision": "no"}))
+    output = tmp_path / "run"
+    command = [sys.executable, *ACCELERATE, str(path), "--main_process_port", "0"]
+    command += [str(root / "tests" / "recipes" / "cpu_as_gpu.py"), str(root / "recipes" / "pretrain.py")]
+    command += [*small_run, "--output_dir", str(output)]
+    subprocess.run(command, check=True, capture_output=True, timeout=180)
+    assert (output / "checkpoint-8" / "pytorch_model_fsdp_0").is_dir()
+    whole = losses(output)
+    for (*one, first), (*two, second) in zip(losses(uninterrupted), whole, strict=True):
+        assert one == two
+        assert second == pytest.approx(first, abs=2e-5)
+    model = json.loads((output / "model" / "config.json").read_text())
+    assert model["auto_map"]["AutoModelForCausalLM"] == "modeling_nec13b.Nec13bForCausalLM"
+    assert model["architectures"] == ["Nec13bForCausalLM"]
+    weights = (output / "model" / "model.safetensors").read_bytes()
+    AutoModelForCausalLM.from_pretrained(output / "model")
+
+    shutil.rmtree(output / "model")
+    shutil.rmtree(output / "checkpoint-12")
+    again = subprocess.run(command, check=True, capture_output=True, text=True, timeout=180)
+    assert "going on from" in again.stdout
+    assert losses(output) == whole
+    assert (output / "model" / "model.safetensors").read_bytes() == weights
+
+
 def test_launched_from_another_folder_it_goes_on_from_a_llama_checkpoint(small_run, start_recipe, root, tmp_path):
     shape = LlamaConfig(
         vocab_size=1024,
