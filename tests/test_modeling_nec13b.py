@@ -46,6 +46,14 @@ def test_same_weights_give_llamas_logits_bit_for_bit(changes):
     assert torch.equal(back(IDS).logits, llama(IDS).logits)
 
 
+def test_the_same_seed_gives_llamas_initial_weights():
+    torch.manual_seed(0)
+    ours = Nec13bForCausalLM(Nec13bConfig(**SMALL, pad_token_id=None)).state_dict()
+    llamas = small_llama().state_dict()
+    assert list(ours) == list(llamas)
+    assert all(torch.equal(ours[name], llamas[name]) for name in ours)
+
+
 def test_llamas_parallel_plans_are_inherited():
     config = Nec13bConfig(**SMALL)
     assert config.base_model_tp_plan == LlamaConfig.base_model_tp_plan

@@ -5,6 +5,7 @@ and generation; what the paper changes, the interpolation of the rotary frequenc
 (see rope_interpolation.py). The same weights give the same logits as `LlamaForCausalLM`, bit for bit.
 """
 
+from torch import nn
 from transformers import LlamaForCausalLM, LlamaModel
 
 from .configuration_nec13b import Nec13bConfig
@@ -24,8 +25,11 @@ class Nec13bForCausalLM(LlamaForCausalLM):
     config: Nec13bConfig
 
     def __init__(self, config: Nec13bConfig):
-        super().__init__(config)
+        # Llama's own constructor would build and initialise a second decoder, 50 GB of it at 13B.
+        super(LlamaForCausalLM, self).__init__(config)
         self.model = Nec13bModel(config)
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
 
