@@ -309,3 +309,16 @@ def test_wandb_offline_when_asked_for(run_recipe, small_run, tmp_path, monkeypat
     assert outcome.status == 0, outcome.err
     assert list(tmp_path.glob("wandb/offline-run-*"))
     assert "secretsecret" not in (tmp_path / "out" / "run.json").read_text()
+
+
+def test_a_signal_passed_on_by_the_launcher_is_not_a_second_one():
+    from nec13b.pretraining.trainer import StopOnSignal
+
+    stop = StopOnSignal()
+    stop._receive(signal.SIGINT, None)
+    stop._receive(signal.SIGINT, None)
+    stop._receive(signal.SIGTERM, None)
+    stop.received -= stop.SECONDS_OF_ECHO + 1
+    stop._receive(signal.SIGTERM, None)
+    with pytest.raises(KeyboardInterrupt):
+        stop._receive(signal.SIGINT, None)

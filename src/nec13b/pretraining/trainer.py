@@ -210,8 +210,11 @@ class MetricsFile(TrainerCallback):
 class StopOnSignal(TrainerCallback):
     """Ctrl-C or SIGTERM: finish the step, write a checkpoint, stop. A second Ctrl-C stops at once."""
 
+    # torchrun passes Ctrl-C on to its workers, which the terminal has told already: that is not a second one.
+    SECONDS_OF_ECHO = 3
+
     def __init__(self):
-        self.received: int | None = None
+        self.received: float | None = None
         self.previous: dict[int, object] = {}
 
     def on_train_begin(self, args, state, control, **kwargs):
@@ -219,9 +222,11 @@ class StopOnSignal(TrainerCallback):
             self.previous[number] = signal.signal(number, self._receive)
 
     def _receive(self, number, frame):
-        if self.received is not None and number == signal.SIGINT:
+        now = time.monotonic()
+        if self.received is None:
+            self.received = now
+        elif number == signal.SIGINT and now - self.received > self.SECONDS_OF_ECHO:
             raise KeyboardInterrupt
-        self.received = number
 
     def on_step_end(self, args, state, control, **kwargs):
         stop = self.received is not None
