@@ -9,11 +9,10 @@ Tiny     python recipes/pack_tokens.py
 13B      python recipes/pack_tokens.py --config recipes/configs/13b/pack_tokens.yaml --corpus "data/*.jsonl.zst"
 """
 
-import shutil
 from pathlib import Path
 
 from nec13b.pretraining import PackTokensConfig
-from nec13b.pretraining.preparation import prepare_tokens
+from nec13b.pretraining.preparation import PREPARED_NAME, prepare_tokens
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
 
@@ -23,8 +22,7 @@ def main() -> None:
     output = Path(config.output_dir)
     record = RunRecord("pack_tokens", config)
     if config.overwrite_output_dir:
-        shutil.rmtree(output / "tokens", ignore_errors=True)
-        (output / "prepared.json").unlink(missing_ok=True)
+        (output / PREPARED_NAME).unlink(missing_ok=True)
     tokenizer, shards, rejected = prepare_tokens(config, output)
     record.update("inputs", tokenizer=tokenizer.fingerprint, corpus=shards.index["corpus"])
     record.update("counts", streams=shards.counts(), rejected=rejected)

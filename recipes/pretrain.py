@@ -14,17 +14,17 @@ The same command continues a run that was interrupted, from its last whole check
 """
 
 import math
-import shutil
 import time
 from pathlib import Path
 
 from nec13b.errors import InputError
 from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig, resolve_proportions
+from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import check_same_run, is_finished, last_whole_checkpoint, reason_not_whole
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
-from nec13b.pretraining.preparation import load_initial_model, prepare
+from nec13b.pretraining.preparation import claim_output_dir, load_initial_model, prepare
 from nec13b.pretraining.samples import continue_prompts, write_samples
-from nec13b.pretraining.trainer import PretrainTrainer, read_metrics
+from nec13b.pretraining.trainer import PretrainTrainer
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
 
@@ -34,9 +34,8 @@ def main() -> None:
     output, is_main = Path(config.output_dir), config.process_index == 0
     record = RunRecord("pretrain", config, config.seed)
     with config.main_process_first(local=False):
-        if is_main and config.overwrite_output_dir:
-            shutil.rmtree(output, ignore_errors=True)
-        config.overwrite_output_dir = False
+        if is_main:
+            claim_output_dir(output, config.overwrite_output_dir)
         prepared = prepare(config)
     shards, tokenizer = prepared.shards, prepared.tokenizer.tokenizer
     record.update("timings_seconds", preparation=record.elapsed())

@@ -109,6 +109,13 @@ def test_an_empty_corpus_is_refused(tmp_path, tokenizer):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_of_other_files_is_not_replaced(tmp_path, tokenizer):
+    (tmp_path / "photo.jpg").write_text("x")
+    with pytest.raises(InputError, match="not token shards"):
+        write_token_shards([Document("x", "en", "x")], tokenizer, tmp_path, 0.0)
+    assert (tmp_path / "photo.jpg").exists()
+
+
 def test_a_large_vocabulary_takes_four_bytes(tmp_path, tokenizer, monkeypatch):
     monkeypatch.setattr(type(tokenizer.tokenizer), "__len__", lambda self: 70_000)
     write_token_shards([Document("x", "en", "x")], tokenizer, tmp_path / "tokens", 0.0)

@@ -17,7 +17,7 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from nec13b.pretraining import HeldOutSequences, TokenShards
-from nec13b.pretraining.trainer import read_metrics
+from nec13b.pretraining.callbacks import StopOnSignal, read_metrics
 
 ACCELERATE = ("-m", "accelerate.commands.launch", "--config_file")
 
@@ -312,8 +312,6 @@ def test_wandb_offline_when_asked_for(run_recipe, small_run, tmp_path, monkeypat
 
 
 def test_a_signal_passed_on_by_the_launcher_is_not_a_second_one():
-    from nec13b.pretraining.trainer import StopOnSignal
-
     stop = StopOnSignal()
     stop._receive(signal.SIGINT, None)
     stop._receive(signal.SIGINT, None)
@@ -322,3 +320,34 @@ def test_a_signal_passed_on_by_the_launcher_is_not_a_second_one():
     stop._receive(signal.SIGTERM, None)
     with pytest.raises(KeyboardInterrupt):
         stop._receive(signal.SIGINT, None)
+
+
+def test_files_that_are_not_of_a_run_are_never_touched(run_recipe, small_run, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_text("more work")
+    for flags in ([], ["--overwrite_output_dir"]):
+        outcome = run_recipe("pretrain", *small_run, "--output_dir", tmp_path, *flags)
+        assert outcome.status == 2
+        assert "holds files that are not of a run" in outcome.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "thesis.txt"]
+
+
+def test_overwriting_removes_the_old_run_and_nothing_else(uninterrupted, small_run, run_recipe, tmp_path):
+    output = tmp_path / "run"
+    shutil.copytree(uninterrupted, output)
+    (output / "notes.txt").write_text("mine")
+    outcome = run_recipe(
+        "pretrain",
+        *small_run,
+        "--max_steps",
+        "2",
+        "--learning_rate",
+        "0.01",
+        "--output_dir",
+        output,
+        "--overwrite_output_dir",
+    )
+    assert outcome.status == 0, outcome.err
+    assert [path.name for path in output.glob("checkpoint-*")] == ["checkpoint-2"]
+    assert (output / "notes.txt").read_text() == "mine"

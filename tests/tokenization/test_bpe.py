@@ -7,7 +7,7 @@ from transformers import AutoTokenizer
 
 from nec13b.corpus import Document
 from nec13b.errors import InputError
-from nec13b.tokenization import SPECIAL_TOKENS, load_tokenizer, sample_by_hash, train_tokenizer
+from nec13b.tokenization import SPECIAL_TOKENS, load_tokenizer, sample_by_hash, save_tokenizer, train_tokenizer
 
 WELL_FORMED = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)
 NASTY = st.lists(
@@ -90,6 +90,14 @@ def test_a_vocabulary_without_room_for_the_bytes_and_an_empty_corpus_are_refused
         train_tokenizer(["text"], 200)
     with pytest.raises(InputError, match="corpus is empty"):
         train_tokenizer([], 1000)
+
+
+def test_saving_leaves_other_files_in_the_folder_alone(tokenizer, tmp_path):
+    (tmp_path / "model.safetensors").write_text("weights")
+    for _ in range(2):
+        save_tokenizer(tokenizer.tokenizer, tmp_path)
+    assert (tmp_path / "model.safetensors").read_text() == "weights"
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_folder_without_tokenizer_is_one_line(tmp_path):

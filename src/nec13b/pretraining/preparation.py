@@ -17,13 +17,25 @@ from ..corpus import Rejections, corpus_identity, parse_sources, read_documents
 from ..errors import InputError
 from ..llama_conversion import load_as_nec13b
 from ..modeling_nec13b import Nec13bForCausalLM
-from ..run_record import read_json, write_json
+from ..run_record import RECORD_NAME, read_json, write_json
 from ..tokenization import TokenizerHandle, load_tokenizer, make_tokenizer
+from .callbacks import METRICS_NAME
 from .config import PackTokensConfig, PretrainConfig
 from .token_shards import TokenShards, write_token_shards
 
 PREPARED_NAME = "prepared.json"
 REQUEST_NAME = "made_from.json"
+SIGNS_OF_A_RUN = (
+    PREPARED_NAME,
+    METRICS_NAME,
+    RECORD_NAME,
+    "initial",
+    "tokens",
+    "tokenizer",
+    ".tokens.tmp",
+    ".initial.tmp",
+)
+RUN_FILES = (*SIGNS_OF_A_RUN, "model", "rejected.jsonl", "loss.png", "samples.md", ".model.tmp")
 
 
 @dataclass
@@ -45,6 +57,28 @@ class Prepared:
     def with_model(self, path: str | os.PathLike) -> "Prepared":
         """The same with other weights."""
         return replace(self, model_path=str(path))
+
+
+def claim_output_dir(output: Path, overwrite: bool) -> None:
+    """Makes sure that a run may write into a folder: a new one, an empty one, or that of an earlier run.
+
+    Args:
+        output: the folder.
+        overwrite: remove what an earlier run wrote there, by name; nothing else is ever removed.
+
+    Raises:
+        InputError: the folder holds other things, which a run might write over.
+    """
+    if not output.is_dir():
+        return
+    if any(output.iterdir()) and not any((output / name).exists() for name in SIGNS_OF_A_RUN):
+        raise InputError(f"{output} holds files that are not of a run; choose another --output_dir")
+    if overwrite:
+        for path in [output / name for name in RUN_FILES] + list(output.glob("checkpoint-*")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def prepare(config: PretrainConfig) -> Prepared:

@@ -45,9 +45,11 @@ def write_token_shards(
         shard_tokens: most tokens in one file.
 
     Raises:
-        InputError: there is no document.
+        InputError: there is no document, or the folder holds other files.
     """
     folder = Path(folder)
+    if folder.exists() and not (folder / INDEX_NAME).is_file() and any(folder.iterdir()):
+        raise InputError(f"{folder} holds files that are not token shards; choose another output folder")
     building = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(building, ignore_errors=True)  # what a killed run left behind
     building.mkdir(parents=True)

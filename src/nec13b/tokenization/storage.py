@@ -1,7 +1,7 @@
 """Writing and reading a tokenizer folder, whole or not at all, with the fingerprint by which other stages know it."""
 
 import os
-import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,14 +34,14 @@ class TokenizerHandle:
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: str | os.PathLike) -> TokenizerHandle:
-    """Writes the tokenizer under a temporary name and renames it to `folder`, replacing one that is there."""
+    """Writes the tokenizer's files into `folder`, each whole, over older ones; other files there are left alone."""
     folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(temporary, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
+        tokenizer.save_pretrained(temporary)
+        # tokenizer.json comes last: without it the folder is not a tokenizer.
+        for path in sorted(Path(temporary).iterdir(), key=lambda path: path.name == "tokenizer.json"):
+            os.replace(path, folder / path.name)
     return load_tokenizer(folder)
 
 
