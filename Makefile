@@ -21,8 +21,10 @@ setup: .venv/.installed
 	touch $@
 
 demo: setup
+	$(BIN)/python recipes/train_tokenizer.py --output_dir $(DEMO)/tokenizer
+	$(BIN)/python recipes/pack_tokens.py --tokenizer $(DEMO)/tokenizer --output_dir $(DEMO)
 	$(BIN)/accelerate launch --quiet --config_file accelerate_configs/cpu.yaml --num_cpu_threads_per_process 1 \
-	    recipes/pretrain.py --output_dir $(DEMO)
+	    recipes/pretrain.py --tokenizer $(DEMO)/tokenizer --tokens $(DEMO)/tokens --output_dir $(DEMO)/base
 
 test: setup
 	$(BIN)/python -m pytest -n auto
