@@ -92,8 +92,8 @@ def test_sequences_are_windows_of_the_streams(tmp_path, small_corpus, tokenizer)
 
 
 def test_proportions_are_of_the_domains_present():
-    assert resolve_proportions(None, ["ja", "en", "code"]) == {"code": 0.1, "en": 0.4, "ja": 0.5}
-    assert resolve_proportions(None, ["en", "ja"]) == {"en": pytest.approx(4 / 9), "ja": pytest.approx(5 / 9)}
+    assert resolve_proportions(None, ["ja", "en", "code"]) == pytest.approx({"code": 0.2, "en": 0.35, "ja": 0.45})
+    assert resolve_proportions(None, ["en", "ja"]) == pytest.approx({"en": 35 / 80, "ja": 45 / 80})
     assert resolve_proportions({"ja": 3, "en": 1}, ["en", "ja", "code"]) == {"en": 0.25, "ja": 0.75}
     with pytest.raises(InputError, match="mixture names 'code', but the corpus holds only en, ja"):
         resolve_proportions({"code": 1.0}, ["en", "ja"])

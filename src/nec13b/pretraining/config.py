@@ -56,7 +56,7 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
     mixture: dict | str | None = field(
         default=None,
         metadata={
-            "help": 'Proportion of tokens by domain, {"ja": 0.5, "en": 0.4, "code": 0.1}, as JSON or ja=0.5,en=0.5.'
+            "help": 'Proportion of tokens by domain, {"ja": 0.45, "en": 0.35, "code": 0.2}, as JSON or ja=0.5,en=0.5.'
         },
     )
 
@@ -191,4 +191,4 @@ def _mapping(name: str, value) -> dict[str, float] | None:
             return json.loads(value)
         return {key.strip(): float(share) for key, share in (item.split("=") for item in value.split(","))}
     except ValueError:
-        raise InputError(f"{name} must look like ja=0.5,en=0.4,code=0.1 or be a JSON object, not {value!r}") from None
+        raise InputError(f"{name} must look like ja=0.45,en=0.35,code=0.2 or be a JSON object, not {value!r}") from None

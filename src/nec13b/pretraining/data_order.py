@@ -21,7 +21,7 @@ from ..errors import InputError
 from .token_shards import TokenShards, TokenStream
 
 # The paper fixes proportions of web-heavy Japanese, English and code without giving them; see docs/decisions.md.
-DEFAULT_PROPORTIONS = {"ja": 0.5, "en": 0.4, "code": 0.1}
+DEFAULT_PROPORTIONS = {"ja": 0.45, "en": 0.35, "code": 0.2}
 RESOLUTION = 1_000_000  # proportions are held as whole millionths, so that the order is exact on every machine
 ROUNDS = 4
 
