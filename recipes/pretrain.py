@@ -22,7 +22,7 @@ from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import check_same_run, is_finished, last_whole_checkpoint, reason_not_whole
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
-from nec13b.pretraining.preparation import claim_output_dir, load_initial_model, prepare
+from nec13b.pretraining.preparation import claim_output_dir, load_initial_model, prepare, use_cpu_threads
 from nec13b.pretraining.samples import continue_prompts, write_samples
 from nec13b.pretraining.trainer import PretrainTrainer
 from nec13b.recipe_config import parse_recipe_config, run_recipe
@@ -33,6 +33,7 @@ def main() -> None:
     config = parse_recipe_config(PretrainConfig, __file__)
     output, is_main = Path(config.output_dir), config.process_index == 0
     record = RunRecord("pretrain", config, config.seed)
+    use_cpu_threads(config)
     with config.main_process_first(local=False):
         if is_main:
             claim_output_dir(output, config.overwrite_output_dir)

@@ -1,7 +1,6 @@
 """The settings of pre-training: transformers' TrainingArguments and what the paper's recipe adds to them."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -140,10 +139,6 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         # Without this, several processes on a machine with no GPU would not know of each other.
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         super().__post_init__()
-        if self.device.type == "cpu":
-            # accelerate sets OMP_NUM_THREADS=1 unless told otherwise, which halves the speed of two cores.
-            local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-            torch.set_num_threads(self.cpu_threads or max(1, (os.cpu_count() or 1) // local_processes))
         self.dataloader_pin_memory = self.dataloader_pin_memory and self.device.type == "cuda"
         if self.max_steps <= 0:
             self.max_steps = self.train_tokens // self.tokens_per_batch

@@ -59,6 +59,18 @@ class Prepared:
         return replace(self, model_path=str(path))
 
 
+def use_cpu_threads(config: PretrainConfig) -> None:
+    """Shares the cores among the processes of this machine where the CPU is what trains.
+
+    accelerate sets OMP_NUM_THREADS=1 unless told otherwise, which nearly halves the speed of two cores.
+    """
+    if config.device.type != "cpu":
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(config.cpu_threads or max(1, cores // processes))
+
+
 def claim_output_dir(output: Path, overwrite: bool) -> None:
     """Makes sure that a run may write into a folder: a new one, an empty one, or that of an earlier run.
 
