@@ -17,10 +17,9 @@ import math
 import time
 from pathlib import Path
 
-from nec13b.errors import InputError
 from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig, resolve_proportions
 from nec13b.pretraining.callbacks import read_metrics
-from nec13b.pretraining.checkpoints import check_same_run, is_finished, last_whole_checkpoint, reason_not_whole
+from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
 from nec13b.pretraining.preparation import claim_output_dir, load_initial_model, prepare, use_cpu_threads
 from nec13b.pretraining.samples import continue_prompts, write_samples
@@ -56,15 +55,16 @@ def main() -> None:
         "tokens": shards.fingerprint,
         "mixture": proportions,
         "model": config.model or f"random weights, {parameters:,} parameters",
-        **{name: getattr(config, name) for name in DECISIVE_SETTINGS},
+        **config.decisive_settings(),
     }
-    checkpoint = _checkpoint_to_resume(config, decisive, is_main)
+    checkpoint, passed_over = checkpoint_to_resume(output, config.resume_from_checkpoint, decisive)
     if is_finished(output, checkpoint, config.max_steps):
         if is_main:
             print(f"{output} holds this run, complete; --overwrite_output_dir runs it again")
             _say_what_came_out(output, held_out_curves(read_metrics(output)), model.config.vocab_size)
         return
     if is_main:
+        print(*passed_over, sep="\n", end="\n" if passed_over else "")
         _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint)
     config.eval_on_start = config.eval_on_start and checkpoint is None
     before = []
@@ -80,7 +80,7 @@ def main() -> None:
         processing_class=tokenizer,
     )
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     step, seconds = trainer.state.global_step, time.monotonic() - started
     if step < config.max_steps:
         if is_main:
@@ -113,27 +113,6 @@ def main() -> None:
     _say_what_came_out(output, curves, model.config.vocab_size)
 
 
-# With these the loss trajectory is fixed; a checkpoint goes on only under the same ones.
-DECISIVE_SETTINGS = (
-    "sequence_length", "tokens_per_batch", "max_steps", "seed", "learning_rate", "min_learning_rate", "warmup_steps",
-    "weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm", "bf16", "fp16",
-)  # fmt: skip
-
-
-def _checkpoint_to_resume(config: PretrainConfig, decisive: dict, is_main: bool) -> str | None:
-    if config.resume_from_checkpoint:
-        checkpoint = Path(config.resume_from_checkpoint)
-        if reason := (reason_not_whole(checkpoint) if checkpoint.is_dir() else "it does not exist"):
-            raise InputError(f"cannot go on from {checkpoint}: {reason}; without the flag the last whole one is taken")
-    else:
-        checkpoint, passed_over = last_whole_checkpoint(Path(config.output_dir))
-        if is_main:
-            print(*passed_over, sep="\n", end="\n" if passed_over else "")
-    if checkpoint:
-        check_same_run(checkpoint, decisive)
-    return str(checkpoint) if checkpoint else None
-
-
 def _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint) -> None:
     epochs = train.order.epochs(len(train))
     print(f"model: {parameters:,} parameters; batch: {config.tokens_per_batch:,} tokens = {config.sequence_length} x "
@@ -153,11 +132,11 @@ def _say_what_came_out(output: Path, curves, vocab_size: int) -> None:
         fall = 1 - curve[-1][1] / curve[0][1]
         print(f"held-out {domain}: {curve[0][1]:.3f} -> {curve[-1][1]:.3f} ({fall:.0%} lower; "
               f"a uniform guess has {math.log(vocab_size):.3f})")  # fmt: skip
+    samples = f"{output}/samples.md   what it wrote before and after\n" if (output / "samples.md").is_file() else ""
     print(f"""
 {output}/model        the model: AutoModelForCausalLM.from_pretrained("{output}/model")
 {output}/loss.png     the loss curve
-{output}/samples.md   what it wrote before and after
-{output}/run.json     what was run, on what, with what result
+{samples}{output}/run.json     what was run, on what, with what result
 
 Next: your own text   accelerate launch recipes/pretrain.py --corpus "your/*.jsonl.gz" --output_dir runs/mine
       another shape   accelerate launch recipes/pretrain.py --hidden_size 256 --output_dir runs/wider

@@ -149,6 +149,17 @@ def test_a_damaged_checkpoint_is_passed_over(uninterrupted, small_run, run_recip
     assert losses(output) == losses(uninterrupted)
 
 
+def test_going_on_from_a_named_checkpoint(uninterrupted, small_run, run_recipe, tmp_path):
+    output = tmp_path / "run"
+    flags = [*small_run, "--output_dir", output, "--resume_from_checkpoint"]
+    outcome = run_recipe("pretrain", *flags, uninterrupted / "checkpoint-8")
+    assert outcome.status == 0, outcome.err
+    assert losses(output) == losses(uninterrupted)
+    outcome = run_recipe("pretrain", *flags, tmp_path / "checkpoint-9")
+    assert outcome.status == 2
+    assert "it does not exist; without the flag the last whole one is taken" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

@@ -54,10 +54,33 @@ def last_whole_checkpoint(output_dir: Path) -> tuple[Path | None, list[str]]:
     return None, passed_over
 
 
-def is_finished(output_dir: Path, checkpoint: str | None, max_steps: int) -> bool:
+def checkpoint_to_resume(output_dir: Path, wanted: str | None, decisive: dict) -> tuple[Path | None, list[str]]:
+    """(the checkpoint that a run goes on from or None, one line for every newer one that was passed over).
+
+    Args:
+        output_dir: the run's folder.
+        wanted: a checkpoint that the user asks for; None takes the newest whole one.
+        decisive: the settings that fix the trajectory of the loss, as `mark_complete` stored them.
+
+    Raises:
+        InputError: the wanted checkpoint is not whole, or it was made under other settings.
+    """
+    if wanted:
+        checkpoint, passed_over = Path(wanted), []
+        reason = reason_not_whole(checkpoint) if checkpoint.is_dir() else "it does not exist"
+        if reason:
+            raise InputError(f"cannot go on from {checkpoint}: {reason}; without the flag the last whole one is taken")
+    else:
+        checkpoint, passed_over = last_whole_checkpoint(output_dir)
+    if checkpoint:
+        check_same_run(checkpoint, decisive)
+    return checkpoint, passed_over
+
+
+def is_finished(output_dir: Path, checkpoint: Path | None, max_steps: int) -> bool:
     """Whether the run in a folder has nothing left to do: last step, model and record are all there."""
     done = (output_dir / "model" / "config.json").is_file() and (output_dir / RECORD_NAME).is_file()
-    return done and checkpoint is not None and Path(checkpoint).name == f"checkpoint-{max_steps}"
+    return done and checkpoint is not None and checkpoint.name == f"checkpoint-{max_steps}"
 
 
 def check_same_run(checkpoint: Path, decisive: dict) -> None:

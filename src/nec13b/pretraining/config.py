@@ -10,6 +10,12 @@ from transformers import TrainingArguments
 from ..errors import InputError
 from ..tokenization.settings import TokenizerSettings
 
+DECISIVE_SETTINGS = (
+    "sequence_length", "tokens_per_batch", "max_steps", "seed", "learning_rate", "min_learning_rate", "warmup_steps",
+    "lr_scheduler_type", "optim", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
+    "bf16", "fp16",
+)  # fmt: skip
+
 
 @dataclass
 class PackTokensConfig(TokenizerSettings):
@@ -149,6 +155,11 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         self.gradient_accumulation_steps = accumulation_steps(
             self.tokens_per_batch, self.sequence_length, self.per_device_train_batch_size, self.world_size
         )
+
+    def decisive_settings(self) -> dict:
+        """The settings that, with the data and the model, fix the trajectory of the loss."""
+        values = {name: getattr(self, name) for name in DECISIVE_SETTINGS}
+        return {name: str(value) if name in ("lr_scheduler_type", "optim") else value for name, value in values.items()}
 
     @property
     def sequences_per_batch(self) -> int:
