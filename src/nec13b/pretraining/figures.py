@@ -39,11 +39,9 @@ def draw_loss_curve(path: Path, log_history: list[dict], tokens_per_batch: int, 
     for domain, curve in sorted(held_out_curves(log_history).items()):
         axes.plot(
             [tokens(s) for s, _ in curve], [v for _, v in curve],
-            color=COLOURS.get(domain), marker="o", markersize=3, linewidth=1.6, label=f"held-out {domain}",
+            color=COLOURS.get(domain), marker="o", markersize=3, linewidth=1.6,
+            label=f"held-out {domain}, {curve[-1][1]:.2f} at the end",
         )  # fmt: skip
-        axes.annotate(f"{curve[-1][1]:.2f}", (tokens(curve[-1][0]), curve[-1][1]), textcoords="offset points",
-                      xytext=(5, -3), fontsize=8, color=COLOURS.get(domain))  # fmt: skip
-    axes.margins(x=0.07)  # room for the numbers at the ends of the curves
     axes.set_xlabel(f"tokens seen ({unit})")
     axes.set_ylabel("loss (nats per token)")
     axes.spines[["top", "right"]].set_visible(False)
