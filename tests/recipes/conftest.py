@@ -46,11 +46,11 @@ def tokens(small_corpus, tokenizer, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_run(tokens, tokenizer) -> list[str]:
-    """Flags of a pre-training run of 12 steps that takes a second."""
+    """Flags of a pre-training run of 12 steps, each long enough (a tenth of a second) to be caught in the middle."""
     return [
         "--tokens", str(tokens), "--tokenizer", tokenizer.path, "--hidden_size", "32", "--intermediate_size", "64",
         "--num_hidden_layers", "2", "--num_attention_heads", "2", "--sequence_length", "32", "--tokens_per_batch",
-        "128", "--per_device_train_batch_size", "2", "--max_steps", "12", "--warmup_steps", "2", "--save_steps", "4",
+        "512", "--per_device_train_batch_size", "2", "--max_steps", "12", "--warmup_steps", "2", "--save_steps", "4",
         "--eval_steps", "6", "--eval_sequences", "8", "--cpu_threads", "1", "--sample_tokens", "4",
     ]  # fmt: skip
 

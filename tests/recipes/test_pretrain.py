@@ -46,7 +46,7 @@ def test_a_run_leaves_everything_it_promises(uninterrupted, tokenizer):
     assert AutoTokenizer.from_pretrained(uninterrupted / "model").get_vocab() == tokenizer.tokenizer.get_vocab()
     record = json.loads((uninterrupted / "run.json").read_text())
     assert record["counts"]["parameters"] == model.num_parameters()
-    assert (record["counts"]["steps"], record["counts"]["tokens"]) == (12, 12 * 128)
+    assert (record["counts"]["steps"], record["counts"]["tokens"]) == (12, 12 * 512)
     assert record["inputs"]["tokenizer"] == tokenizer.fingerprint
     assert record["config"]["sequence_length"] == 32
     assert record["versions"]["transformers"]
