@@ -1,8 +1,5 @@
 """Measures are what their names say, bounds keep and reject, and bad rule sets are named."""
 
-import re
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

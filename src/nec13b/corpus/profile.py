@@ -98,7 +98,7 @@ class TextProfile:
 
     @cached_property
     def repeated_line_characters(self) -> float:
-        """Share of characters that stand in lines which occurred before (Gopher's duplicate line character fraction)."""
+        """Share of characters that stand in lines which occurred before (Gopher)."""
         return _repeated_share(self.lines)
 
     @cached_property
