@@ -1,12 +1,15 @@
 """Measures are what their names say, bounds keep and reject, and bad rule sets are named."""
 
+import gzip
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nec13b.corpus.profile import CLASSES, TextProfile
-from nec13b.corpus.rules import MEASURES, RuleSet
+from nec13b.corpus.rules import MEASURES, RuleSet, load_rule_sets
 from nec13b.errors import InputError
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -112,3 +115,43 @@ def test_the_sample_is_japanese_by_measure(sample):
             assert MEASURES["hiragana_share"](profile) > 0.2, document.source
             assert MEASURES["japanese_share"](profile) > 0.7, document.source
             assert MEASURES["repeated_10grams"](profile) < 0.2, document.source
+
+
+def test_rule_set_files_that_cannot_be_used_are_named(tmp_path):
+    path = tmp_path / "rules.yaml"
+    for content, said in [
+        ("ja: {hiragana: {min: 1}}", "rules.yaml: ja: unknown rule 'hiragana'"),
+        ("- ja", "must hold a mapping"),
+        ("ja: 3", "must hold a mapping"),
+        ("ja: [", "cannot read rules"),
+    ]:
+        path.write_text(content)
+        with pytest.raises(InputError, match=said):
+            load_rule_sets(path)
+    with pytest.raises(InputError, match="cannot read rules from"):
+        load_rule_sets(tmp_path / "nowhere.yaml")
+
+
+def test_the_projects_rules_keep_the_sample(sample):
+    rule_sets = load_rule_sets()
+    for domain, least in {"ja": 1.0, "en": 0.85, "code": 0.97}.items():
+        texts = [document.text for document in sample if document.domain == domain][::3]
+        kept = sum(rule_sets[domain].first_broken(text) is None for text in texts) / len(texts)
+        assert kept >= least, domain
+
+
+def test_the_projects_rules_on_real_text(data):
+    """They keep clean text and reject lists; what is written like prose but dirty is the classifier's part."""
+    rules = load_rule_sets()["ja"]
+
+    def texts(name, **wanted):
+        with gzip.open(data / name, "rt", encoding="utf-8") as file:
+            rows = [json.loads(line) for line in file]
+        return [row["text"] for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+
+    def kept(some):
+        return sum(rules.first_broken(text) is None for text in some) / len(some)
+
+    for name in ("ja_books_short", "ja_wiki_kyoto", "ja_docs"):
+        assert kept(texts(f"corpus_sample/{name}.jsonl.gz")[::5]) >= 0.95, name
+    assert kept(texts("noisy_sample/ja_noisy.jsonl.gz", kind="keyword_list")) <= 0.05

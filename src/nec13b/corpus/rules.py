@@ -12,9 +12,13 @@ one, so that each rejected document carries one reason. Bounds are data and meas
 function here and a line there.
 """
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
 
 from ..errors import InputError
 from .profile import (
@@ -195,6 +199,22 @@ class Verdict:
         if self.maximum is not None and self.value > self.maximum:
             return f"{self.name} {self.value:.3g} is above {self.maximum:g}"
         return f"{self.name} {self.value:.3g}"
+
+
+def load_rule_sets(path: str | os.PathLike | None = None) -> dict[str, "RuleSet"]:
+    """The rule set of each domain, from a YAML file or, without one, the project's own.
+
+    Raises:
+        InputError: the file cannot be read, or a rule set in it is bad; the message names the file and the domain.
+    """
+    path = Path(path) if path else Path(__file__).parent / "rule_sets.yaml"
+    try:
+        domains = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"cannot read rules from {path}: {' '.join(str(error).split())}") from None
+    if not isinstance(domains, dict) or not all(isinstance(bounds, dict) for bounds in domains.values()):
+        raise InputError(f"{path} must hold a mapping of rules for each domain")
+    return {domain: RuleSet(bounds, f"{path}: {domain}") for domain, bounds in domains.items()}
 
 
 class RuleSet:
