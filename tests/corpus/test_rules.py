@@ -2,14 +2,17 @@
 
 import gzip
 import json
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nec13b.corpus.profile import CLASSES, TextProfile
-from nec13b.corpus.rules import MEASURES, RuleSet, load_rule_sets
+from nec13b.corpus.measures import MEASURES, spans_of_measure
+from nec13b.corpus.phrases import PhraseLists, load_phrase_lists
+from nec13b.corpus.profile import CLASSES, STRETCH, TextProfile, hashes_of_ngrams
+from nec13b.corpus.rules import RuleSet, load_rule_sets
 from nec13b.errors import InputError
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300)
@@ -66,15 +69,59 @@ def test_measures_of_lines_by_hand():
 
 @settings(max_examples=150)
 @given(st.text(alphabet="あいう", max_size=80), st.integers(1, 6))
-def test_repeated_ngrams_against_plain_counting(text, n):
-    covered, seen = set(), set()
-    if len(text) >= 2 * n:
-        for i in range(len(text) - n + 1):
-            if text[i : i + n] in seen:
-                covered.update(range(i, i + n))
-            seen.add(text[i : i + n])
-    expected = len(covered) / len(text) if text else 0.0
-    assert TextProfile(text).repeated_ngrams(n) == pytest.approx(expected)
+def test_ngrams_against_plain_counting(text, n):
+    grams = [text[i : i + n] for i in range(len(text) - n + 1)]
+    enough = len(text) >= 2 * n
+    profile = TextProfile(text)
+    assert profile.repeated_ngrams(n) == pytest.approx(1 - len(set(grams)) / len(grams) if enough else 0)
+    assert profile.top_ngram(n) == pytest.approx(max(map(grams.count, grams)) / len(grams) if enough else 0)
+
+
+@given(st.text(min_size=1, max_size=60), st.integers(1, 20))
+def test_equal_ngrams_have_equal_hashes_and_others_do_not(text, n):
+    codes = np.array([ord(character) for character in text], np.uint64)
+    if len(codes) >= n:
+        hashes = hashes_of_ngrams(codes, n)
+        grams = [text[i : i + n] for i in range(len(text) - n + 1)]
+        assert len(hashes) == len(grams)
+        assert len({(int(h), g) for h, g in zip(hashes, grams)}) == len(set(grams)) == len(set(map(int, hashes)))
+
+
+def test_a_long_text_is_not_taken_for_repetition():
+    """Common turns of phrase recur in every long text; they are looked for within stretches of bounded length."""
+    rng = np.random.default_rng(0)
+    letters = np.array(list("あいうえおかきくけこ"))
+    short, long = ("".join(rng.choice(letters, size)) for size in (STRETCH, 20 * STRETCH))
+    assert TextProfile(long).repeated_ngrams(4) == pytest.approx(TextProfile(short).repeated_ngrams(4), abs=0.02)
+
+
+@given(st.one_of(TEXT, JAPANESE))
+def test_the_longest_run_against_plain_counting(text):
+    longest = max((len(match[0]) for match in re.finditer(r"(.)\1*", text, re.DOTALL) if not match[0][0].isspace()),
+                  default=0)  # fmt: skip
+    assert TextProfile(text).longest_run == longest
+
+
+@given(st.one_of(TEXT, JAPANESE))
+def test_spans_lie_in_the_text_in_order(text):
+    lists = PhraseLists({"adult": ["あい", "ア"]})
+    for name in [*MEASURES, "adult_word_share"]:
+        spans = spans_of_measure(name, TextProfile(text, lists))
+        assert all(0 <= start < end <= len(text) for start, end in spans), name
+        assert all(spans[i][1] <= spans[i + 1][0] for i in range(len(spans) - 1)), name
+
+
+def test_spans_are_what_the_measure_counts():
+    text = "・林檎\nhttps://a.jp/x を見よ。\n・林檎\nつづきは…\n" + "同じ長い言い回しがある。" * 2
+
+    def cut(name):
+        return [text[start:end] for start, end in spans_of_measure(name, TextProfile(text))]
+
+    assert cut("url_share") == ["https://a.jp/x"]
+    assert cut("bullet_line_share") == ["・林檎", "・林檎"]
+    assert cut("repeated_line_characters") == ["・林檎"]
+    assert cut("ellipsis_line_share") == ["つづきは…"]
+    assert cut("repeated_10grams") == ["同じ長い言い回しがある。"]
 
 
 def test_a_rule_set_keeps_rejects_and_says_why():
@@ -92,7 +139,9 @@ def test_a_rule_set_keeps_rejects_and_says_why():
 @pytest.mark.parametrize(
     ("bounds", "said"),
     [
-        ({"hiragana": {"min": 1}}, "unknown rule 'hiragana'; known are"),
+        ({"hiragana": {"min": 1}}, r"rules.yaml: ja: unknown rule 'hiragana'; did you mean hiragana_share\?"),
+        ({"gambling_word_share": {"max": 1}}, "unknown rule 'gambling_word_share'"),
+        ({"xyzzy": {"min": 1}}, "unknown rule 'xyzzy'; known are adult_word_share, advertisement"),
         ({"characters": {"minimum": 1}}, "characters takes min and max"),
         ({"characters": {}}, "characters takes min and max"),
         ({"characters": 5}, "characters takes min and max"),
@@ -108,13 +157,27 @@ def test_every_measure_says_what_it_is():
     assert all(function.__doc__ and function.__doc__.endswith(".") for function in MEASURES.values())
 
 
+def test_a_users_word_list_makes_a_rule(tmp_path):
+    words = tmp_path / "gambling.txt"
+    words.write_text("# a comment\nルーレット\n\nまるもうけ # another\n")
+    lists = load_phrase_lists({"gambling": str(words), "adult": [str(words)]})
+    rules = RuleSet({"gambling_word_share": {"max": 0.1}}, phrases=lists)
+    text = "ルーレットでまるもうけ。"
+    assert str(rules.first_broken(text)) == "gambling_word_share 0.833 is above 0.1"
+    assert rules.spans("gambling_word_share", text) == [(0, 5), (6, 11)]
+    assert rules.first_broken("ルーレット台の歴史について調べた。" * 3 + "あ" * 100) is None
+    assert RuleSet({"adult_word_share": {"max": 0.1}}, phrases=lists).first_broken(text) is not None
+    with pytest.raises(InputError, match="cannot read the word list"):
+        load_phrase_lists({"gambling": str(tmp_path / "nowhere.txt")})
+
+
 def test_the_sample_is_japanese_by_measure(sample):
     for document in sample:
         if document.domain == "ja":
             profile = TextProfile(document.text)
-            assert MEASURES["hiragana_share"](profile) > 0.2, document.source
-            assert MEASURES["japanese_share"](profile) > 0.7, document.source
-            assert MEASURES["repeated_10grams"](profile) < 0.2, document.source
+            assert MEASURES["hiragana_share"](profile) > 0.2, document.id
+            assert MEASURES["japanese_share"](profile) > 0.7, document.id
+            assert MEASURES["repeated_10grams"](profile) < 0.2, document.id
 
 
 def test_rule_set_files_that_cannot_be_used_are_named(tmp_path):
@@ -134,7 +197,7 @@ def test_rule_set_files_that_cannot_be_used_are_named(tmp_path):
 
 def test_the_projects_rules_keep_the_sample(sample):
     rule_sets = load_rule_sets()
-    for domain, least in {"ja": 1.0, "en": 0.85, "code": 0.97}.items():
+    for domain, least in {"ja": 1.0, "en": 0.9, "code": 0.97}.items():
         texts = [document.text for document in sample if document.domain == domain][::3]
         kept = sum(rule_sets[domain].first_broken(text) is None for text in texts) / len(texts)
         assert kept >= least, domain

@@ -24,7 +24,7 @@ def test_the_japanese_is_long_and_varied(sample):
     assert len(documents) >= 80
     assert sum(len(document.text.encode()) for document in documents) >= 150_000
     assert sum(len(document.text) >= 6000 for document in documents) >= 8
-    genres = {document.source.split("/")[1] for document in documents}
+    genres = {document.id.split("/")[1] for document in documents}
     assert len(genres) >= 10
 
 
@@ -42,21 +42,21 @@ def test_japanese_documents_do_not_share_long_passages(sample):
     for document in japanese(sample):
         text = re.sub(r"\s+", "", document.text)
         for i in range(len(text) - 30):
-            owner = seen.setdefault(text[i : i + 30], document.source)
-            if owner != document.source:
-                shared.add((owner, document.source))
+            owner = seen.setdefault(text[i : i + 30], document.id)
+            if owner != document.id:
+                shared.add((owner, document.id))
     assert shared == set()
 
 
 def test_japanese_files_are_clean_text(sample):
     for document in japanese(sample):
         title, blank, *rest = document.text.split("\n")
-        assert title.strip(), document.source
-        assert blank == "", document.source
-        assert any(line.strip() for line in rest), document.source
-        assert document.text.endswith("\n"), document.source
-        assert "\r" not in document.text, document.source
-        assert "\ufffd" not in document.text, document.source
+        assert title.strip(), document.id
+        assert blank == "", document.id
+        assert any(line.strip() for line in rest), document.id
+        assert document.text.endswith("\n"), document.id
+        assert "\r" not in document.text, document.id
+        assert "\ufffd" not in document.text, document.id
 
 
 def test_docstrings_are_on_the_side_of_their_module(sample):

@@ -1,15 +1,22 @@
-"""Raw text comes in here: documents with a domain, read from files, the Hub or the built-in sample."""
+"""Raw text comes in here: documents with a domain, from files, crawls, the Hub or the sample, and is cleaned."""
+
+import os
+
+os.environ.setdefault("LOGURU_LEVEL", "WARNING")  # datatrove would tell of every task on the terminal
 
 from .documents import Document, Rejections, domain_of_text, is_held_out
-from .sources import Source, corpus_identity, parse_sources, read_documents
+from .sources import Part, Source, corpus_identity, parse_sources, parts_of, read_documents, read_part
 
 __all__ = [
     "Document",
+    "Part",
     "Rejections",
     "Source",
     "corpus_identity",
     "domain_of_text",
     "is_held_out",
     "parse_sources",
+    "parts_of",
     "read_documents",
+    "read_part",
 ]

@@ -16,6 +16,7 @@ KANA = re.compile(r"[\u3041-\u30ff]")
 LETTER = re.compile(r"[^\W\d_]")
 JAPANESE_LETTER = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+SPLITS = ("train", "held_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,27 @@ class Document:
     Attributes:
         text: the text, valid Unicode without lone surrogates, not empty.
         domain: `ja`, `en`, `code` or a name of the user's own; texts are mixed by domain.
-        source: where it came from, for people (a file name, a data set).
+        source: the label of the corpus entry it came from.
         group: documents of one group always fall on the same side of the train/held-out split, so that, say, a
             docstring is never held out while its module is trained on. Empty: the text itself decides.
+        id: where it stands, `label/file:row`; no two documents of a corpus share it.
+        source_id: what the source itself calls it, from its field `id` or `source`.
+        url: the page it was taken from, or empty.
+        language: what the source says its language is, or empty.
+        licence: under which licence it may be used, or empty where nobody said.
+        split: `train` or `held_out` where an earlier stage has decided, else empty.
     """
 
     text: str
     domain: str
     source: str
     group: str = ""
+    id: str = ""
+    source_id: str = ""
+    url: str = ""
+    language: str = ""
+    licence: str = ""
+    split: str = ""
 
 
 def domain_of_text(text: str) -> str:
@@ -48,11 +61,13 @@ def domain_of_text(text: str) -> str:
 
 
 def is_held_out(document: Document, fraction: float) -> bool:
-    """Whether the document belongs to the held-out part, a `fraction` (0 to 1) of all groups.
+    """Whether the document belongs to the held-out part: as an earlier stage decided, else a `fraction` (0 to 1).
 
     Pure function of the group (or the text), so the split survives reordering, resharding and added data, and exact
     duplicates stay on one side.
     """
+    if document.split:
+        return document.split == "held_out"
     key = document.group or document.text
     digest = hashlib.sha1(key.encode()).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64

@@ -20,6 +20,7 @@ import unicodedata
 COMPATIBILITY_IDEOGRAPHS = re.compile(r"([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
 FULL_WIDTH_ALPHANUMERICS = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B),
                                                              *range(0xFF41, 0xFF5B))}  # fmt: skip
+FULL_WIDTH = re.compile(r"[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]+")  # translating whole texts is ten times slower
 HALF_WIDTH_KANA = re.compile(r"[\uff61-\uff9f]+")
 # C0 and C1 controls but tab and newline; soft hyphen, zero-width space, direction marks, word joiner and invisible
 # operators, byte order mark, interlinear annotation marks.
@@ -39,11 +40,12 @@ def normalise(text: str) -> str:
     text = LINE_END.sub("\n", text)
     text = INVISIBLE.sub("", text)
     text = HALF_WIDTH_KANA.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    text = text.translate(FULL_WIDTH_ALPHANUMERICS)
-    # The parts between compatibility ideographs, which stand at the odd places.
-    parts = COMPATIBILITY_IDEOGRAPHS.split(text)
-    parts[::2] = (unicodedata.normalize("NFC", part) for part in parts[::2])
-    text = "".join(parts)
+    text = FULL_WIDTH.sub(lambda match: match[0].translate(FULL_WIDTH_ALPHANUMERICS), text)
+    if not unicodedata.is_normalized("NFC", text):
+        # The parts between compatibility ideographs, which stand at the odd places.
+        parts = COMPATIBILITY_IDEOGRAPHS.split(text)
+        parts[::2] = (unicodedata.normalize("NFC", part) for part in parts[::2])
+        text = "".join(parts)
     text = REPEATED_PAIR_SIGN.sub(r"\1\1", text)
     text = REPEATED.sub(r"\1\1\1", text)
     text = TRAILING_SPACE.sub("", text)

@@ -1,19 +1,28 @@
-"""What the rules look at, measured once for a text: its characters by class, its lines, its repetitions.
+"""What the rules look at, measured once for a text: its characters by class, its lines, its phrases, its repetitions.
 
 A rule that walked over the text by itself would cost as much as all of them together here: a text becomes an array of
 code points, a table gives the class of each, and lines and repetitions are read off those arrays.
 """
 
+import re
 import unicodedata
 from functools import cached_property
 
 import numpy as np
+
+from .phrases import PhraseLists
 
 CLASSES = ("space", "newline", "digit", "hiragana", "katakana", "kanji", "latin", "letter", "stop", "symbol")
 SPACE, NEWLINE, DIGIT, HIRAGANA, KATAKANA, KANJI, LATIN, LETTER, STOP, SYMBOL = range(len(CLASSES))
 # Signs that end a sentence or close it.
 SENTENCE_ENDS = "。．.!?！？…‥」』）)】〉》”\"'’♪☆♡:：;；"
 BULLETS = "・●○■□◆◇★☆※-*•‣►▶→➡－–—"
+SENTENCE = re.compile(r"[^。．！？!?\n]+[。．！？!?」』）]*")
+WORD = re.compile(r"\w+")
+# Repetitions are counted within stretches of this many characters: in a whole novel, every common turn of phrase
+# recurs.
+STRETCH = 20_000
+MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so that no character is lost modulo 2^64; the golden ratio's digits
 
 
 def _class_of(code: int) -> int:
@@ -48,10 +57,16 @@ def _class_table() -> np.ndarray:
 
 
 class TextProfile:
-    """Measures of one text; each is computed when a rule first asks for it."""
+    """Measures of one text; each is computed when a rule first asks for it.
 
-    def __init__(self, text: str):
+    Args:
+        text: the text.
+        phrases: the word lists to look for; None finds nothing.
+    """
+
+    def __init__(self, text: str, phrases: PhraseLists | None = None):
         self.text = text
+        self.phrases = phrases
 
     @cached_property
     def codes(self) -> np.ndarray:
@@ -97,6 +112,26 @@ class TextProfile:
         return sum(map(condition, self.lines)) / len(self.lines) if self.lines else 0.0
 
     @cached_property
+    def sentence_lengths(self) -> np.ndarray:
+        """Characters of each sentence; a line end ends a sentence too."""
+        return np.fromiter(map(len, SENTENCE.findall(self.text)), np.int64)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Runs of letters and digits, in lower case; words, in languages that write spaces."""
+        return WORD.findall(self.text.lower())
+
+    @cached_property
+    def phrase_spans(self) -> dict[str, list[tuple[int, int]]]:
+        """(start, end) of every phrase of the word lists that occurs in the text, by category."""
+        return self.phrases.find(self.text) if self.phrases else {}
+
+    def phrase_share(self, category: str) -> float:
+        """Share of the visible characters that stand in phrases of a category, 0 to 1."""
+        spans = self.phrase_spans.get(category)
+        return sum(end - start for start, end in spans) / self.visible if spans else 0.0
+
+    @cached_property
     def repeated_line_characters(self) -> float:
         """Share of characters that stand in lines which occurred before (Gopher)."""
         return _repeated_share(self.lines)
@@ -106,27 +141,76 @@ class TextProfile:
         """The same for paragraphs, which empty lines part."""
         return _repeated_share([part for part in self.text.split("\n\n") if part.strip()])
 
+    @cached_property
+    def longest_run(self) -> int:
+        """Length of the longest run of one visible character."""
+        codes = self.codes
+        if not len(codes):
+            return 0
+        ends = np.append(np.flatnonzero(codes[1:] != codes[:-1]), len(codes) - 1)
+        lengths = np.diff(ends, prepend=-1)
+        return int(lengths[self.classes[ends] > NEWLINE].max(initial=0))
+
     def repeated_ngrams(self, n: int) -> float:
-        """Share of the visible characters that are covered by n-grams of characters which occurred before.
+        """Share of the n-grams of visible characters that occurred before, within stretches of 20,000 characters.
 
         Characters instead of words, since Japanese has no spaces; 10 characters are about the 5 words of Gopher's rule.
         """
-        codes = self.codes[self.classes > NEWLINE]
-        if len(codes) < 2 * n:
-            return 0.0
-        # A rolling polynomial hash modulo 2^64: equal n-grams have equal sums.
-        powers = np.cumprod(np.full(n, 0x9E3779B97F4A7C15, np.uint64), dtype=np.uint64)
-        hashes = np.zeros(len(codes) - n + 1, np.uint64)
-        wide = codes.astype(np.uint64)
-        for offset in range(n):
-            hashes += wide[offset : offset + len(hashes)] * powers[offset]
-        _, first = np.unique(hashes, return_index=True)
-        again = np.ones(len(hashes), bool)
-        again[first] = False
-        covered = np.zeros(len(codes) + 1, np.int64)
-        np.add.at(covered, np.flatnonzero(again), 1)
-        np.add.at(covered, np.flatnonzero(again) + n, -1)
-        return float((np.cumsum(covered[:-1]) > 0).mean())
+        repeated = total = 0
+        for hashes in self._ngrams(n):
+            hashes.sort()
+            repeated += int((hashes[1:] == hashes[:-1]).sum())
+            total += len(hashes)
+        return repeated / total if total else 0.0
+
+    def top_ngram(self, n: int) -> float:
+        """Share of the commonest n-gram of visible characters among all, in its stretch of 20,000 characters."""
+        top = 0.0
+        for hashes in self._ngrams(n):
+            hashes.sort()
+            ends = np.append(np.flatnonzero(hashes[1:] != hashes[:-1]), len(hashes) - 1)
+            top = max(top, int(np.diff(ends, prepend=-1).max()) / len(hashes))
+        return top
+
+    @cached_property
+    def _visible_codes(self) -> np.ndarray:
+        return self.codes[self.classes > NEWLINE].astype(np.uint64)
+
+    def _ngrams(self, n: int):
+        """Hashes of the n-grams of each stretch; stretches of fewer than 2n characters say nothing."""
+        codes = self._visible_codes
+        for start in range(0, len(codes), STRETCH):
+            stretch = codes[start : start + STRETCH]
+            if len(stretch) >= 2 * n:
+                yield hashes_of_ngrams(stretch, n)
+
+
+def hashes_of_ngrams(codes: np.ndarray, n: int) -> np.ndarray:
+    """A 64-bit hash of every n-gram: a polynomial of its characters modulo 2^64, so equal n-grams have equal hashes.
+
+    Args:
+        codes: code points, uint64, shape (characters,), at least n of them.
+        n: length of the n-grams, at least 1.
+
+    Returns:
+        uint64, shape (characters - n + 1,).
+    """
+    # By doubling: the hash of 2k characters is made of those of its two halves, so n costs log n passes.
+    power, power_length = codes, 1
+    hashes, length = None, 0
+    while True:
+        if n & power_length:
+            if hashes is None:
+                hashes, length = power, power_length
+            else:
+                factor = np.uint64(pow(MULTIPLIER, length, 1 << 64))
+                later = hashes[power_length:]
+                hashes, length = later + power[: len(later)] * factor, length + power_length
+        if 2 * power_length > n:
+            return hashes.copy() if hashes is codes else hashes
+        factor = np.uint64(pow(MULTIPLIER, power_length, 1 << 64))
+        later = power[power_length:]
+        power, power_length = later + power[: len(later)] * factor, 2 * power_length
 
 
 def _repeated_share(parts: list[str]) -> float:

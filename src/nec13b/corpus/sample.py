@@ -42,7 +42,7 @@ def sample_documents(domain: str = "") -> Iterator[Document]:
             yield from _docstrings(name, text)
     if domain in ("", "code"):
         for name, text in _standard_library():
-            yield Document(text, "code", f"python/{name}", group=f"python/{name}")
+            yield _document(text, "code", f"python/{name}", "PSF-2.0", group=f"python/{name}")
 
 
 def _japanese() -> Iterator[Document]:
@@ -50,14 +50,15 @@ def _japanese() -> Iterator[Document]:
     for genre in sorted(folder.iterdir(), key=lambda entry: entry.name):
         for file in sorted(genre.iterdir(), key=lambda entry: entry.name):
             if file.name.endswith(".txt"):
-                yield Document(file.read_text(encoding="utf-8"), "ja", f"sample/{genre.name}/{file.name}")
+                text = file.read_text(encoding="utf-8")
+                yield _document(text, "ja", f"{genre.name}/{file.name}", "Apache-2.0")
 
 
 def _language_reference() -> Iterator[Document]:
     topics = import_module("pydoc_data.topics").topics
     for name in sorted(topics):
         if len(topics[name]) >= DOCSTRING_CHARACTERS:
-            yield Document(topics[name].strip() + "\n", "en", f"pydoc/{name}")
+            yield _document(topics[name].strip() + "\n", "en", f"pydoc/{name}", "PSF-2.0")
 
 
 @cache
@@ -84,8 +85,16 @@ def _docstrings(name: str, text: str) -> Iterator[Document]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return
+    count = 0
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             docstring = ast.get_docstring(node, clean=False)
             if docstring and len(docstring) >= DOCSTRING_CHARACTERS:
-                yield Document(inspect.cleandoc(docstring) + "\n", "en", f"python/{name}", group=f"python/{name}")
+                count += 1
+                text = inspect.cleandoc(docstring) + "\n"
+                yield _document(text, "en", f"docstring/{name}:{count}", "PSF-2.0", group=f"python/{name}")
+
+
+def _document(text: str, domain: str, name: str, licence: str, group: str = "") -> Document:
+    language = "" if domain == "code" else domain
+    return Document(text, domain, "sample", group, id=f"sample/{name}", language=language, licence=licence)

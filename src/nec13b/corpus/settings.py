@@ -8,14 +8,11 @@ from .sources import MAX_DOCUMENT_CHARACTERS
 
 @dataclass
 class CorpusSettings:
-    """Which text is read, and what of it is kept for evaluation."""
+    """Which text is read."""
 
     corpus: list[str] = field(
         default_factory=lambda: ["sample"],
         metadata={"help": "Where text comes from: sample, files, folders, patterns, hub:NAME; options after commas."},
-    )
-    held_out_fraction: float = field(
-        default=0.01, metadata={"help": "Share of documents, by hash, that is kept for evaluation."}
     )
     max_document_characters: int = field(
         default=MAX_DOCUMENT_CHARACTERS, metadata={"help": "Longer documents are set aside and counted."}
@@ -23,7 +20,5 @@ class CorpusSettings:
 
     def check_corpus_settings(self) -> None:
         """Raises InputError where a value makes no sense."""
-        if not 0 <= self.held_out_fraction < 1:
-            raise InputError(f"held_out_fraction must lie between 0 and 1, not {self.held_out_fraction}")
         if self.max_document_characters < 1:
             raise InputError(f"max_document_characters must be at least 1, not {self.max_document_characters}")

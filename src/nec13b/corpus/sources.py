@@ -4,40 +4,36 @@
     data/web                                          a folder: every file below it that is understood
     "data/*.jsonl.gz"                                 a pattern
     books.parquet,domain=ja,text_field=body           a file, with options
+    "crawl/*.warc.gz,label=crawl"                     a web crawl, whose pages become text
     hub:HuggingFaceFW/fineweb-2,name=jpn_Jpan,domain=ja   whatever datasets.load_dataset can stream
+    runs/clean                                        the output of recipes/clean_corpus.py, with its split
 
-Files: JSONL and Parquet (one document a row), text and source code (one document a file); .gz and .zst of either.
-Reading is lazy and its memory is bounded by the longest document allowed.
+Reading is lazy, in a fixed order, and its memory is bounded by the longest document allowed.
 """
 
 import dataclasses
 import glob
-import gzip
-import io
 import json
 import os
 import platform
 import re
-import zlib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
 
-import zstandard
+import numpy as np
 
 from ..errors import InputError
-from .documents import LONE_SURROGATE, Document, Rejections, domain_of_text
+from .documents import LONE_SURROGATE, SPLITS, Document, Rejections, domain_of_text
+from .file_formats import kind_of_file, rows_of_file, rows_of_hub_data_set, shards_of_hub_data_set
 
-TEXT_SUFFIXES = {".txt", ".md", ".rst", ".text"}
-CODE_SUFFIXES = {
-    ".py", ".pyi", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".css", ".go", ".hs", ".java", ".jl", ".js", ".jsx", ".kt",
-    ".lua", ".php", ".pl", ".r", ".rb", ".rs", ".scala", ".sh", ".sql", ".swift", ".ts", ".tsx",
-}  # fmt: skip
-ROW_SUFFIXES = {".jsonl", ".ndjson", ".parquet"}
-COMPRESSIONS = {".gz", ".zst"}
 DOMAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it becomes part of file and metric names
+LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 MAX_DOCUMENT_CHARACTERS = 5_000_000
+SAMPLE_DOMAINS = ("ja", "en", "code")
+# What recipes/clean_corpus.py leaves: the folder is a corpus only when the mark is there, and only `documents` of it.
+CLEAN_REQUEST_NAME, CLEAN_MARK_NAME, CLEAN_DOCUMENTS_NAME = "cleaning.json", "mixture.json", "documents"
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,8 @@ class Source:
         text_field: the field that holds the text of a JSONL, Parquet or Hub row.
         split: the split of a Hub data set.
         name: the configuration (subset) of a Hub data set.
+        label: what the source is called in documents, reports and mixtures. Default: made from the location.
+        licence: the licence of documents that do not carry one themselves.
     """
 
     location: str
@@ -57,6 +55,8 @@ class Source:
     text_field: str = "text"
     split: str = "train"
     name: str = ""
+    label: str = ""
+    licence: str = ""
 
     @classmethod
     def parse(cls, entry: "str | dict | Source") -> "Source":
@@ -83,14 +83,36 @@ class Source:
             raise InputError(f"corpus entry {entry!r} names no location")
         if options.get("domain") and not DOMAIN_NAME.fullmatch(str(options["domain"])):
             raise InputError(f"corpus entry {entry!r}: a domain is up to 32 letters, digits, - and _")
+        if options.get("label") and LABEL.search(str(options["label"])):
+            raise InputError(f"corpus entry {entry!r}: a label is made of letters, digits, . - and _")
         return cls(**{key: str(value) for key, value in options.items()})
 
+    @property
+    def is_sample(self) -> bool:
+        return self.location == "sample"
 
-def _mapping(text: str) -> dict:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"corpus entry {text!r} is not JSON: {error}") from None
+    @property
+    def hub_name(self) -> str:
+        """The name of the Hub data set, or empty."""
+        return self.location.removeprefix("hub:") if self.location.startswith("hub:") else ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one task of a parallel run reads: a file, a shard of a Hub data set, or one domain of the sample.
+
+    Attributes:
+        source: the corpus entry.
+        path: the file, absolute; empty for Hub and sample.
+        name: how documents of this part are called: `label/file`.
+        shard, shards: which shard of how many, for a Hub data set.
+    """
+
+    source: Source
+    path: str = ""
+    name: str = ""
+    shard: int = 0
+    shards: int = 1
 
 
 def parse_sources(entries) -> list[Source]:
@@ -99,11 +121,49 @@ def parse_sources(entries) -> list[Source]:
         entries = [entries]
     if not entries:
         raise InputError("corpus is empty; name at least one file, folder, hub: data set, or sample")
-    sources = [Source.parse(entry) for entry in entries]
-    for source in sources:  # a missing file is found before any work starts
-        if source.location != "sample" and not source.location.startswith("hub:"):
-            _files_of(source)
+    sources, taken = [], set()
+    for entry in entries:
+        source = Source.parse(entry)
+        if not source.is_sample and not source.hub_name:
+            _files_of(source)  # a missing file is found before any work starts
+        if source.label and source.label in taken:
+            raise InputError(f"two corpus entries have the label {source.label!r}; labels tell sources apart")
+        label = wanted = source.label or _label_of(source)
+        number = 1
+        while label in taken:
+            number += 1
+            label = f"{wanted}-{number}"
+        taken.add(label)
+        sources.append(dataclasses.replace(source, label=label))
     return sources
+
+
+def parts_of(sources: list[Source], split_hub: bool = False) -> list[Part]:
+    """The parts of a corpus, in the order in which they are read.
+
+    Args:
+        sources: from `parse_sources`.
+        split_hub: make a part of each shard of a Hub data set; asks the Hub how many there are.
+
+    Raises:
+        InputError: a source does not exist or cannot be opened.
+    """
+    parts = []
+    for source in sources:
+        if source.is_sample:
+            domains = [source.domain] if source.domain else SAMPLE_DOMAINS
+            parts += [Part(dataclasses.replace(source, domain=domain), name=source.label) for domain in domains]
+        elif source.hub_name:
+            shards = shards_of_hub_data_set(source.hub_name, source.name, source.split) if split_hub else 1
+            names = [f"{source.label}/{shard:05d}" for shard in range(shards)] if shards > 1 else [source.label]
+            parts += [Part(source, name=name, shard=shard, shards=shards) for shard, name in enumerate(names)]
+        else:
+            files = _files_of(source)
+            root = Path(os.path.commonpath([file.parent for file in files])) if len(files) > 1 else None
+            for file in files:
+                name = f"{source.label}/{file.relative_to(root).as_posix()}" if root else source.label
+                parts.append(Part(source, str(file), name))
+    return parts
 
 
 def read_documents(
@@ -122,31 +182,86 @@ def read_documents(
         InputError: a source does not exist or cannot be opened at all.
     """
     rejections = rejections if rejections is not None else Rejections()
-    for source in sources:
-        if source.location == "sample":
-            from .sample import sample_documents
+    for part in parts_of(sources):
+        yield from read_part(part, rejections, max_document_characters)
 
-            yield from sample_documents(source.domain)
-            continue
-        if source.location.startswith("hub:"):
-            rows = _hub_rows(source)
+
+def read_part(
+    part: Part,
+    rejections: Rejections,
+    max_document_characters: int = MAX_DOCUMENT_CHARACTERS,
+    guess_domain: Callable[[str], str] = domain_of_text,
+) -> Iterator[Document]:
+    """Streams the documents of one part.
+
+    Args:
+        part: from `parts_of`.
+        rejections: takes note of every row or file that cannot be used; the stream goes on.
+        max_document_characters: longer documents are set aside.
+        guess_domain: gives the domain of a text for which nobody says one.
+    """
+    source = part.source
+    if source.is_sample:
+        from .sample import sample_documents
+
+        for document in sample_documents(source.domain):
+            yield dataclasses.replace(
+                document,
+                source=source.label,
+                id=source.label + document.id.removeprefix("sample"),
+                licence=source.licence or document.licence,
+            )
+        return
+    if source.hub_name:
+        rows = rows_of_hub_data_set(source.hub_name, source.name, source.split, part.shard, part.shards)
+        place, domain = source.location, source.domain
+    else:
+        rows = rows_of_file(Path(part.path), source.text_field, rejections, max_document_characters)
+        place, domain = part.path, source.domain or ("code" if kind_of_file(part.path) == "code" else "")
+    identifiers, numbers = array("q"), array("Q")
+    for number, row in rows:
+        text = row.get(source.text_field) if isinstance(row, dict) else None
+        if not isinstance(text, str):
+            rejections.add(place, number, f"no text in field '{source.text_field}'", str(row))
+        elif not text.strip():
+            rejections.add(place, number, "empty text")
+        elif len(text) > max_document_characters:
+            reason = f"longer than max_document_characters ({max_document_characters:,})"
+            rejections.add(place, number, reason, text[:200])
+        elif LONE_SURROGATE.search(text):
+            rejections.add(place, number, "lone surrogate (not valid Unicode)", ascii(text[:200]))
         else:
-            rows = _local_rows(source, rejections, max_document_characters)
-        for where, line, row, domain in rows:
-            text = row.get(source.text_field) if isinstance(row, dict) else None
-            if not isinstance(text, str):
-                rejections.add(where, line, f"no text in field '{source.text_field}'", str(row))
-            elif not text.strip():
-                rejections.add(where, line, "empty text")
-            elif len(text) > max_document_characters:
-                reason = f"longer than max_document_characters ({max_document_characters:,})"
-                rejections.add(where, line, reason, text[:200])
-            elif LONE_SURROGATE.search(text):
-                rejections.add(where, line, "lone surrogate (not valid Unicode)", ascii(text[:200]))
-            else:
-                said = row.get("domain") or row.get("lang")
-                said = said if isinstance(said, str) and DOMAIN_NAME.fullmatch(said) else ""
-                yield Document(text, domain or said or domain_of_text(text), where)
+            said = _said(row, "domain", "lang")
+            said = said if DOMAIN_NAME.fullmatch(said) else ""
+            identifier = _said(row, "id")
+            if identifier:
+                identifiers.append(hash(identifier))
+                numbers.append(number or 0)
+            split = _said(row, "split")
+            yield Document(
+                text,
+                domain or said or guess_domain(text),
+                source.label,
+                group=_said(row, "group"),
+                id=part.name if number is None else f"{part.name}:{number}",
+                source_id=identifier or _said(row, "source"),
+                url=_said(row, "url"),
+                language=_said(row, "language", "lang"),
+                licence=_said(row, "licence", "license") or source.licence,
+                split=split if split in SPLITS else "",
+            )
+    _, first = np.unique(np.frombuffer(identifiers, np.int64), return_index=True)
+    for again in np.setdiff1d(np.arange(len(identifiers)), first):
+        rejections.add(place, numbers[again], "duplicate id (the document is kept)")
+
+
+def _said(row: dict, *names: str) -> str:
+    """The first of these fields that holds something, as a string without lone surrogates."""
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
+            return LONE_SURROGATE.sub("\ufffd", str(value))
+    return ""
 
 
 def corpus_identity(sources: list[Source]) -> list[dict]:
@@ -154,166 +269,62 @@ def corpus_identity(sources: list[Source]) -> list[dict]:
     identity = []
     for source in sources:
         entry = dataclasses.asdict(source)
-        if source.location == "sample":
+        if source.is_sample:
             entry["python"] = platform.python_version()
-        elif not source.location.startswith("hub:"):
+        elif not source.hub_name:
             entry["location"] = str(Path(source.location).expanduser().absolute())
             entry["files"] = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in _files_of(source)]
         identity.append(entry)
     return identity
 
 
+def _mapping(text: str) -> dict:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"corpus entry {text!r} is not JSON: {error}") from None
+
+
+def _label_of(source: Source) -> str:
+    """A short name made from the location: the data set and subset, the folder, or the file without its suffixes."""
+    if source.is_sample:
+        return "sample"
+    if source.hub_name:
+        wanted = "-".join(part for part in (source.hub_name.rstrip("/").split("/")[-1], source.name) if part)
+    else:
+        path = Path(source.location).expanduser()
+        fixed = [part for part in path.parts if not glob.has_magic(part)] or ["corpus"]
+        wanted = fixed[-1] if path.is_dir() or glob.has_magic(source.location) else path.name.split(".")[0]
+    return LABEL.sub("-", wanted).strip("-.") or "corpus"
+
+
 def _files_of(source: Source) -> list[Path]:
-    path = Path(source.location).expanduser()
+    path = Path(source.location).expanduser().absolute()
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and _kind(p) and not _is_hidden(p.relative_to(path)))
+        if (path / CLEAN_REQUEST_NAME).is_file():
+            if not (path / CLEAN_MARK_NAME).is_file():
+                raise InputError(f"{path} holds a cleaning that has not ended; run recipes/clean_corpus.py again")
+            path = path / CLEAN_DOCUMENTS_NAME
+        found = sorted(
+            p for p in path.rglob("*") if p.is_file() and kind_of_file(p) and not _is_hidden(p.relative_to(path))
+        )
         if not found:
-            raise InputError(f"corpus folder {path} holds no JSONL, Parquet, text or source file")
+            raise InputError(f"corpus folder {path} holds no JSONL, Parquet, text, source, HTML or WARC file")
         return found
     if path.is_file():
-        if not _kind(path):
-            raise InputError(f"corpus file {path}: unknown type; use .jsonl, .parquet, .txt or source code (.gz, .zst)")
+        if not kind_of_file(path):
+            raise InputError(
+                f"corpus file {path}: unknown type; use .jsonl, .parquet, .txt, .html, .warc or source code (.gz, .zst)"
+            )
         return [path]
     if glob.has_magic(source.location):
-        found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if os.path.isfile(p) and _kind(Path(p)))
+        matches = (Path(match) for match in glob.glob(str(path), recursive=True))
+        found = sorted(match for match in matches if match.is_file() and kind_of_file(match))
         if found:
             return found
         raise InputError(f"corpus pattern {source.location!r} matches no file that can be read")
-    raise InputError(f"corpus path {path} does not exist (current folder: {Path.cwd()})")
+    raise InputError(f"corpus path {source.location} does not exist (current folder: {Path.cwd()})")
 
 
 def _is_hidden(relative: Path) -> bool:
     return any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-
-
-def _kind(path: Path) -> str:
-    """`rows`, `parquet`, `text`, `code` or nothing, by suffix."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-    suffix = suffixes[-1] if suffixes else ""
-    if suffix == ".parquet":
-        return "parquet"
-    if suffix in ROW_SUFFIXES:
-        return "rows"
-    if suffix in TEXT_SUFFIXES:
-        return "text"
-    return "code" if suffix in CODE_SUFFIXES else ""
-
-
-def _local_rows(source: Source, rejections: Rejections, max_characters: int):
-    """(file, line, row, domain) of every row or file that could be parsed."""
-    max_bytes = 4 * max_characters + 4096  # no text within the limit has more bytes
-    for path in _files_of(source):
-        kind = _kind(path)
-        domain = source.domain or ("code" if kind == "code" else "")
-        if kind == "parquet":
-            for number, row in _parquet_rows(path, source, rejections):
-                yield str(path), number, row, domain
-        elif kind == "rows":
-            for number, line in _lines(path, max_bytes, rejections):
-                row = _parsed_json(path, number, line, rejections)
-                if row is not None:
-                    yield str(path), number, row, domain
-        else:
-            text = _whole_text(path, max_bytes, rejections)
-            if text is not None:
-                yield str(path), None, {source.text_field: text}, domain
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rb")
-    if path.suffix.lower() == ".zst":
-        # Several frames in one file are common: parallel compressors write them.
-        decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
-        reader = decompressor.stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
-        return io.BufferedReader(reader, buffer_size=2**20)
-    return path.open("rb")
-
-
-BROKEN_FILE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
-
-
-def _lines(path: Path, max_bytes: int, rejections: Rejections) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    try:
-        with _open(path) as file:
-            while line := file.readline(max_bytes):
-                number += 1
-                if len(line) == max_bytes and not line.endswith(b"\n"):
-                    rejections.add(str(path), number, f"line longer than {max_bytes:,} bytes", line[:400])
-                    while (rest := file.readline(max_bytes)) and not rest.endswith(b"\n"):
-                        pass
-                elif line.strip():
-                    yield number, line
-    except BROKEN_FILE as error:
-        rejections.add(str(path), number + 1, "file ends early or is damaged; the rest of it was not read", str(error))
-
-
-def _parsed_json(path: Path, number: int, line: bytes, rejections: Rejections):
-    try:
-        return json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-    except UnicodeDecodeError:
-        reason = "invalid UTF-8"
-    except (json.JSONDecodeError, RecursionError):
-        reason = "broken JSON"
-    if not line.endswith(b"\n"):  # zstandard does not tell a shortened file from a whole one
-        reason = "file ends early; its last line is cut"
-    rejections.add(str(path), number, reason, line)
-    return None
-
-
-def _whole_text(path: Path, max_bytes: int, rejections: Rejections) -> str | None:
-    try:
-        with _open(path) as file:
-            data = file.read(max_bytes + 1)
-    except BROKEN_FILE as error:
-        rejections.add(str(path), None, "file ends early or is damaged", str(error))
-        return None
-    if len(data) > max_bytes:
-        rejections.add(str(path), None, f"file longer than {max_bytes:,} bytes", data[:400])
-        return None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        rejections.add(str(path), None, "invalid UTF-8", data[max(0, error.start - 40) : error.start + 40])
-        return None
-
-
-def _parquet_rows(path: Path, source: Source, rejections: Rejections):
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        rejections.add(str(path), None, "not a readable Parquet file", str(error))
-        return
-    wanted = [column for column in (source.text_field, "domain", "lang") if column in file.schema_arrow.names]
-    if source.text_field not in wanted:
-        have = ", ".join(file.schema_arrow.names)
-        raise InputError(
-            f"{path} has no column {source.text_field!r} (it has {have}); add ,text_field=NAME to the entry"
-        )
-    number = 0
-    try:
-        for batch in file.iter_batches(batch_size=256, columns=wanted):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        rejections.add(str(path), number + 1, "file is damaged; the rest of it was not read", str(error))
-
-
-def _hub_rows(source: Source):
-    import datasets
-
-    name = source.location.removeprefix("hub:")
-    try:
-        rows = datasets.load_dataset(name, source.name or None, split=source.split, streaming=True)
-    except Exception as error:  # the Hub client raises many kinds; all mean that this source cannot be opened
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"cannot open Hub data set {name!r} (split {source.split!r}): {first_line}") from error
-    for number, row in enumerate(rows, start=1):
-        yield f"hub:{name}", number, row, source.domain

@@ -1,0 +1,193 @@
+"""Rows out of files: JSONL, Parquet, text and source code, HTML pages, WARC archives, and Hub data sets.
+
+Every reader yields (row number, row) and never stops at a bad row: what cannot be parsed is noted and passed over. A
+row is what the file holds (a mapping, if the file is right); the caller looks for the text in it.
+"""
+
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zstandard
+
+from ..errors import InputError
+from .documents import Rejections
+
+TEXT_SUFFIXES = {".txt", ".md", ".rst", ".text"}
+CODE_SUFFIXES = {
+    ".py", ".pyi", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".css", ".go", ".hs", ".java", ".jl", ".js", ".jsx", ".kt",
+    ".lua", ".php", ".pl", ".r", ".rb", ".rs", ".scala", ".sh", ".sql", ".swift", ".ts", ".tsx",
+}  # fmt: skip
+COMPRESSIONS = {".gz", ".zst"}
+# What a row may say of its document besides the text.
+ROW_FIELDS = ("id", "url", "domain", "lang", "language", "licence", "license", "source", "group", "split")
+Rows = Iterator[tuple[int | None, Any]]
+
+
+def kind_of_file(path: str | os.PathLike) -> str:
+    """`rows`, `parquet`, `text`, `code`, `html`, `warc` or nothing, by suffix."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in (".jsonl", ".ndjson"):
+        return "rows"
+    if suffix == ".parquet":
+        return "parquet"
+    if suffix in TEXT_SUFFIXES:
+        return "text"
+    if suffix in (".html", ".htm", ".xhtml"):
+        return "html"
+    if suffix in (".warc", ".wet"):
+        return "warc"
+    return "code" if suffix in CODE_SUFFIXES else ""
+
+
+def rows_of_file(path: Path, text_field: str, rejections: Rejections, max_characters: int) -> Rows:
+    """The rows of one local file.
+
+    Args:
+        path: the file; its suffix says what it is.
+        text_field: under which key the text of a whole file or page is put.
+        rejections: takes note of what cannot be read.
+        max_characters: most characters of a document; longer lines are not even read into memory.
+
+    Raises:
+        InputError: a Parquet file has no such column.
+    """
+    max_bytes = 4 * max_characters + 4096  # no text within the limit has more bytes
+    kind = kind_of_file(path)
+    if kind == "parquet":
+        yield from _parquet_rows(path, text_field, rejections)
+    elif kind == "rows":
+        for number, line in _lines(path, max_bytes, rejections):
+            row = _parsed_json(path, number, line, rejections)
+            if row is not None:
+                yield number, row
+    elif kind == "warc":
+        from .web_pages import rows_of_warc
+
+        yield from rows_of_warc(path, text_field, rejections, max_bytes)
+    else:
+        data = _whole_file(path, max_bytes, rejections)
+        if data is None:
+            return
+        if kind == "html":
+            from .web_pages import row_of_page
+
+            row = row_of_page(path, data, text_field, rejections)
+            if row is not None:
+                yield None, row
+            return
+        try:
+            yield None, {text_field: data.decode("utf-8-sig")}
+        except UnicodeDecodeError as error:
+            rejections.add(str(path), None, "invalid UTF-8", data[max(0, error.start - 40) : error.start + 40])
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The file's bytes, decompressed by suffix."""
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rb")
+    if path.suffix.lower() == ".zst":
+        # Several frames in one file are common: parallel compressors write them.
+        decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
+        reader = decompressor.stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
+        return io.BufferedReader(reader, buffer_size=2**20)
+    return path.open("rb")
+
+
+BROKEN_FILE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
+
+
+def _lines(path: Path, max_bytes: int, rejections: Rejections) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    try:
+        with open_file(path) as file:
+            while line := file.readline(max_bytes):
+                number += 1
+                if len(line) == max_bytes and not line.endswith(b"\n"):
+                    rejections.add(str(path), number, f"line longer than {max_bytes:,} bytes", line[:400])
+                    while (rest := file.readline(max_bytes)) and not rest.endswith(b"\n"):
+                        pass
+                elif line.strip():
+                    yield number, line
+    except BROKEN_FILE as error:
+        rejections.add(str(path), number + 1, "file ends early or is damaged; the rest of it was not read", str(error))
+
+
+def _parsed_json(path: Path, number: int, line: bytes, rejections: Rejections):
+    try:
+        return json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError:
+        reason = "invalid UTF-8"
+    except (ValueError, RecursionError):  # JSONDecodeError, and integers of thousands of digits
+        reason = "broken JSON"
+    if not line.endswith(b"\n"):  # zstandard does not tell a shortened file from a whole one
+        reason = "file ends early; its last line is cut"
+    rejections.add(str(path), number, reason, line)
+    return None
+
+
+def _whole_file(path: Path, max_bytes: int, rejections: Rejections) -> bytes | None:
+    try:
+        with open_file(path) as file:
+            data = file.read(max_bytes + 1)
+    except BROKEN_FILE as error:
+        rejections.add(str(path), None, "file ends early or is damaged", str(error))
+        return None
+    if len(data) > max_bytes:
+        rejections.add(str(path), None, f"file longer than {max_bytes:,} bytes", data[:400])
+        return None
+    return data
+
+
+def _parquet_rows(path: Path, text_field: str, rejections: Rejections) -> Rows:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        rejections.add(str(path), None, "not a readable Parquet file", str(error))
+        return
+    wanted = [column for column in dict.fromkeys((text_field, *ROW_FIELDS)) if column in file.schema_arrow.names]
+    if text_field not in wanted:
+        have = ", ".join(file.schema_arrow.names)
+        raise InputError(f"{path} has no column {text_field!r} (it has {have}); add ,text_field=NAME to the entry")
+    number = 0
+    try:
+        for batch in file.iter_batches(batch_size=256, columns=wanted):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        rejections.add(str(path), number + 1, "file is damaged; the rest of it was not read", str(error))
+
+
+def shards_of_hub_data_set(name: str, configuration: str, split: str) -> int:
+    """How many files a Hub data set has; raises InputError where it cannot be opened."""
+    return max(1, _hub_data_set(name, configuration, split).num_shards)
+
+
+def rows_of_hub_data_set(name: str, configuration: str, split: str, shard: int = 0, shards: int = 1) -> Rows:
+    """The rows of a Hub data set, or of one shard of it, streamed; raises InputError where it cannot be opened."""
+    rows = _hub_data_set(name, configuration, split)
+    if shards > 1:
+        rows = rows.shard(num_shards=shards, index=shard)
+    yield from enumerate(rows, start=1)
+
+
+def _hub_data_set(name: str, configuration: str, split: str):
+    import datasets
+
+    try:
+        return datasets.load_dataset(name, configuration or None, split=split, streaming=True)
+    except Exception as error:  # the Hub client raises many kinds; all mean that this source cannot be opened
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"cannot open Hub data set {name!r} (split {split!r}): {first_line}") from error

@@ -1,0 +1,127 @@
+"""Text out of web pages: WARC archives (and their plain-text WET form) and HTML files.
+
+The main text of a page is found by trafilatura, with the options of FineWeb (favour precision, no comments). It works
+in a process of its own, so that a page which hangs or exhausts the memory costs that page only. The encoding is found
+as browsers do: byte order mark, HTTP header, the page's own declaration, and only then by guessing (w3lib).
+"""
+
+import logging
+import zlib
+from pathlib import Path
+
+from charset_normalizer import from_bytes
+from datatrove.pipeline.extractors.base import ExtractorSandbox
+from w3lib.encoding import html_to_unicode
+
+from .documents import Rejections
+from .file_formats import Rows, open_file
+
+SECONDS_FOR_A_PAGE = 60  # far above what any sane page takes, so that a busy machine does not decide what is kept
+HTML_TYPES = ("text/html", "application/xhtml+xml")
+
+
+def main_text(html: str) -> tuple[str, str]:
+    """(main text, licence if the page links to a Creative Commons one) of a page; the text may be empty."""
+    import trafilatura
+    from trafilatura.metadata import extract_license
+
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    tree = trafilatura.load_html(html) if html else None
+    if tree is None:
+        return "", ""
+    licence = extract_license(tree) or ""
+    return trafilatura.extract(tree, favor_precision=True, include_comments=False) or "", licence
+
+
+def decode_page(data: bytes, content_type: str | None = None) -> str:
+    """The characters of a page; bytes that make none in its encoding become U+FFFD."""
+    return html_to_unicode(content_type, data, auto_detect_fun=_guess_encoding)[1]
+
+
+def _guess_encoding(data: bytes) -> str | None:
+    try:
+        data.decode("utf-8")
+        return "utf-8"
+    except UnicodeDecodeError:
+        best = from_bytes(data[:20_000]).best()
+        return best.encoding if best else None
+
+
+class PageReader:
+    """Extracts pages one after another in a process of its own; a context manager.
+
+    Args:
+        place: what messages call the file.
+        text_field: under which key the text is put.
+        rejections: takes note of pages without text.
+    """
+
+    def __init__(self, place: str, text_field: str, rejections: Rejections):
+        self.place, self.text_field, self.rejections = place, text_field, rejections
+        self.sandbox = ExtractorSandbox(timeout=SECONDS_FOR_A_PAGE)
+
+    def __enter__(self) -> "PageReader":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.sandbox.__exit__(*error)
+
+    def row(self, number: int | None, data: bytes, content_type: str | None = None, url: str = "") -> dict | None:
+        """The row of one page, or None where it has no text."""
+        try:
+            text, licence = self.sandbox.process_document(decode_page(data, content_type), main_text)
+        except TimeoutError:
+            self.rejections.add(self.place, number, f"page took longer than {SECONDS_FOR_A_PAGE} seconds", url)
+        except Exception as error:  # whatever a parser may raise on hostile HTML, or its process dying
+            self.rejections.add(self.place, number, "page cannot be parsed", f"{url} {error}")
+        else:
+            if text.strip():
+                return {self.text_field: text, "url": url, "licence": licence}
+            self.rejections.add(self.place, number, "no main text in the page", url or data[:200])
+        return None
+
+
+def row_of_page(path: Path, data: bytes, text_field: str, rejections: Rejections) -> dict | None:
+    """The row of an HTML file, or None where it has no text."""
+    with PageReader(str(path), text_field, rejections) as pages:
+        return pages.row(None, data)
+
+
+def rows_of_warc(path: Path, text_field: str, rejections: Rejections, max_bytes: int) -> Rows:
+    """The pages of a WARC or WET archive; requests, metadata, pictures and failed answers are counted, not noted."""
+    from warcio.archiveiterator import ArchiveIterator
+    from warcio.exceptions import ArchiveLoadFailed
+
+    number = 0
+    try:
+        with _open_archive(path) as file, PageReader(str(path), text_field, rejections) as pages:
+            for number, record in enumerate(ArchiveIterator(file), start=1):
+                if record.rec_type not in ("response", "conversion"):
+                    continue
+                header = (record.http_headers or record.rec_headers).get_header("Content-Type") or ""
+                url = record.rec_headers.get_header("WARC-Target-URI") or ""
+                is_text = record.rec_type == "conversion" and header.startswith("text/plain")
+                if not is_text and header.split(";")[0].strip().lower() not in HTML_TYPES:
+                    rejections.counts["not a web page"] += 1
+                    continue
+                if record.http_headers and not (record.http_headers.get_statuscode() or "").startswith("2"):
+                    rejections.counts["page answered with an error or a redirect"] += 1
+                    continue
+                data = record.content_stream().read(max_bytes + 1)
+                if len(data) > max_bytes:
+                    rejections.add(str(path), number, f"page longer than {max_bytes:,} bytes", url)
+                elif is_text:
+                    yield number, {text_field: data.decode("utf-8", errors="replace"), "url": url}
+                else:
+                    row = pages.row(number, data, header, url)
+                    if row is not None:
+                        yield number, row
+    except (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error) as error:
+        rejections.add(
+            str(path), number + 1, "archive ends early or is damaged; the rest of it was not read", str(error)
+        )
+
+
+def _open_archive(path: Path):
+    # warcio itself takes apart gzip, a member a record.
+    return path.open("rb") if path.suffix.lower() == ".gz" else open_file(path)
