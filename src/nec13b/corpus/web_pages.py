@@ -6,7 +6,6 @@ as browsers do: byte order mark, HTTP header, the page's own declaration, and on
 """
 
 import logging
-import zlib
 from pathlib import Path
 
 from charset_normalizer import from_bytes
@@ -14,9 +13,10 @@ from datatrove.pipeline.extractors.base import ExtractorSandbox
 from w3lib.encoding import html_to_unicode
 
 from .documents import Rejections
-from .file_formats import Rows, open_file
+from .file_formats import BROKEN_FILE, Rows, open_file
 
 SECONDS_FOR_A_PAGE = 60  # far above what any sane page takes, so that a busy machine does not decide what is kept
+RECORD_ENDS = (b"\r\n\r\n", b"\n\n")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -94,8 +94,10 @@ def rows_of_warc(path: Path, text_field: str, rejections: Rejections, max_bytes:
 
     number = 0
     try:
-        with _open_archive(path) as file, PageReader(str(path), text_field, rejections) as pages:
-            for number, record in enumerate(ArchiveIterator(file), start=1):
+        # Decompressed here and not by warcio, which takes a cut gzip member for the end of the archive.
+        with open_file(path) as file, PageReader(str(path), text_field, rejections) as pages:
+            stream = _UpToTheDamage(file)
+            for number, record in enumerate(ArchiveIterator(stream), start=1):
                 if record.rec_type not in ("response", "conversion"):
                     continue
                 header = (record.http_headers or record.rec_headers).get_header("Content-Type") or ""
@@ -110,18 +112,42 @@ def rows_of_warc(path: Path, text_field: str, rejections: Rejections, max_bytes:
                 data = record.content_stream().read(max_bytes + 1)
                 if len(data) > max_bytes:
                     rejections.add(str(path), number, f"page longer than {max_bytes:,} bytes", url)
+                elif _is_cut(record):
+                    break
                 elif is_text:
                     yield number, {text_field: data.decode("utf-8", errors="replace"), "url": url}
                 else:
                     row = pages.row(number, data, header, url)
                     if row is not None:
                         yield number, row
-    except (ArchiveLoadFailed, EOFError, OSError, ValueError, zlib.error) as error:
+            if stream.damage or not stream.end.endswith(RECORD_ENDS) or _is_cut(record):
+                raise stream.damage or EOFError("the last record is cut")
+    except (ArchiveLoadFailed, ValueError, *BROKEN_FILE) as error:
         rejections.add(
             str(path), number + 1, "archive ends early or is damaged; the rest of it was not read", str(error)
         )
 
 
-def _open_archive(path: Path):
-    # warcio itself takes apart gzip, a member a record.
-    return path.open("rb") if path.suffix.lower() == ".gz" else open_file(path)
+def _is_cut(record) -> bool:
+    """Whether a record that was read to its end has fewer bytes than its header says."""
+    return getattr(record.raw_stream, "limit", 1) > 0
+
+
+class _UpToTheDamage:
+    """A file of which everything can be read that comes before the place where it is damaged.
+
+    Attributes:
+        damage: what reading ended with, or None.
+        end: the last bytes that were read.
+    """
+
+    def __init__(self, file):
+        self.file, self.damage, self.end = file, None, b""
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            data = self.file.read1(size) if self.damage is None else b""
+        except BROKEN_FILE as error:
+            self.damage, data = error, b""
+        self.end = (self.end + data[-4:])[-4:]
+        return data
