@@ -35,7 +35,9 @@ def write_warc(path, records) -> None:
             writer.write_record(
                 writer.create_warc_record(url, "response", payload=io.BytesIO(payload), http_headers=headers)
             )
-            writer.write_record(writer.create_warc_record(url, "request", payload=io.BytesIO(b"GET / HTTP/1.1\r\n\r\n")))
+            writer.write_record(
+                writer.create_warc_record(url, "request", payload=io.BytesIO(b"GET / HTTP/1.1\r\n\r\n"))
+            )
 
 
 def read(path):

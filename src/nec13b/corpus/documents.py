@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 KANA = re.compile(r"[\u3041-\u30ff]")
 LETTER = re.compile(r"[^\W\d_]")
@@ -35,6 +36,7 @@ class Document:
         language: what the source says its language is, or empty.
         licence: under which licence it may be used, or empty where nobody said.
         split: `train` or `held_out` where an earlier stage has decided, else empty.
+        kind: what sort of text a labelled data set calls it (`bbs`, `link_list`), or empty.
     """
 
     text: str
@@ -47,6 +49,21 @@ class Document:
     language: str = ""
     licence: str = ""
     split: str = ""
+    kind: str = ""
+
+    @property
+    def site(self) -> str:
+        """The host of its page, without `www.`; else what stands before the first colon of its source_id; else empty.
+
+        Documents of one site share their boilerplate and their style.
+        """
+        if self.url:
+            try:
+                return (urlsplit(self.url).hostname or "").removeprefix("www.")
+            except ValueError:  # an address that is none
+                return ""
+        name, colon, _ = self.source_id.partition(":")
+        return name if colon else ""
 
 
 def domain_of_text(text: str) -> str:

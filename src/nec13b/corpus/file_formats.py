@@ -25,7 +25,7 @@ CODE_SUFFIXES = {
 }  # fmt: skip
 COMPRESSIONS = {".gz", ".zst"}
 # What a row may say of its document besides the text.
-ROW_FIELDS = ("id", "url", "domain", "lang", "language", "licence", "license", "source", "group", "split")
+ROW_FIELDS = ("id", "url", "domain", "lang", "language", "licence", "license", "source", "group", "split", "kind")
 Rows = Iterator[tuple[int | None, Any]]
 
 

@@ -249,6 +249,7 @@ def read_part(
                 language=_said(row, "language", "lang"),
                 licence=_said(row, "licence", "license") or source.licence,
                 split=split if split in SPLITS else "",
+                kind=_said(row, "kind"),
             )
     _, first = np.unique(np.frombuffer(identifiers, np.int64), return_index=True)
     for again in np.setdiff1d(np.arange(len(identifiers)), first):

@@ -1,0 +1,76 @@
+"""The learned filter: fastText tells clean text from dirty (section 3 of the paper).
+
+Reads    clean text (as many sources as you have) and dirty text (yours, and clean text made dirty in eight ways)
+Writes   <output_dir>/model.bin, quality.json   the classifier and its threshold, for clean_corpus.py --quality
+         <output_dir>/README.md, quality.png    its card: what it learned from, how good it is, by kind and source
+         <output_dir>/run.json                  the record
+
+Tiny     python recipes/train_quality_classifier.py
+         python recipes/train_quality_classifier.py --corpus books.jsonl wiki.jsonl docs.jsonl --dirty spam.jsonl
+13B      python recipes/train_quality_classifier.py --config recipes/configs/13b/train_quality_classifier.yaml \\
+             --corpus "reviewed/clean/*.jsonl.zst" --dirty "reviewed/dirty/*.jsonl.zst"
+"""
+
+import tempfile
+from pathlib import Path
+
+from nec13b.corpus import Rejections
+from nec13b.corpus.quality import MODEL_NAME, QualityClassifier, write_card
+from nec13b.corpus.quality_card import write_readme
+from nec13b.corpus.quality_evaluation import (
+    auc_by_kind,
+    draw_quality,
+    evaluation,
+    rules_of,
+    score_held_out,
+    threshold_for,
+)
+from nec13b.corpus.quality_training import TrainQualityConfig, claim_quality_dir, collect_examples, train_classifier
+from nec13b.recipe_config import parse_recipe_config, run_recipe
+from nec13b.run_record import RunRecord
+
+
+def main() -> None:
+    config = parse_recipe_config(TrainQualityConfig, __file__)
+    output = Path(config.output_dir)
+    rules = rules_of(config)
+    claim_quality_dir(output, config.overwrite_output_dir)
+    record = RunRecord("train_quality_classifier", config, config.seed)
+    rejections = Rejections(output / "unreadable.jsonl")
+    print("reading ...", flush=True)
+    examples = collect_examples(config, rejections)
+    training = sum(not example.held_out for example in examples)
+    print(f"training on {training:,} documents, {len(examples) - training:,} held out ...", flush=True)
+    train_classifier(examples, config, output / MODEL_NAME)
+    card = {"domain": config.domain, "keep_words": config.keep_words, "threshold": 0.5}
+    write_card(output, card)
+    classifier = QualityClassifier.open(output)
+    scored = score_held_out(examples, classifier, rules)
+    threshold = threshold_for(scored, config.wanted_precision, config.expected_dirty_share)
+    metrics = evaluation(scored, threshold, config.expected_dirty_share)
+
+    if config.leave_kinds_out:
+        metrics["roc_auc_left_out"] = {}
+        for kind in scored.dirty_kinds():
+            with tempfile.TemporaryDirectory() as folder:
+                train_classifier(examples, config, Path(folder) / MODEL_NAME, without=kind)
+                write_card(Path(folder), card)
+                seen = score_held_out(examples, QualityClassifier.open(folder), None)
+                metrics["roc_auc_left_out"][kind] = round(auc_by_kind(seen)[kind], 4)
+
+    card |= {"threshold": threshold, "wanted_precision": config.wanted_precision, "metrics": metrics}
+    write_card(output, card)
+    draw_quality(output / "quality.png", scored, threshold)
+    write_readme(output / "README.md", config, examples, threshold, metrics)
+    record.update("counts", training=training, held_out=len(examples) - training, rejected=dict(rejections.counts))
+    record.update("metrics", threshold=threshold, **metrics)
+    record.write(output)
+    print(f"\nROC-AUC {metrics['roc_auc']:.4f}; at threshold {threshold:g}: precision {metrics['precision']:.3f}, "
+          f"recall {metrics['recall']:.3f} (see {output}/README.md and quality.png)")  # fmt: skip
+    if metrics["precision"] < config.wanted_precision:
+        print(f"the wanted precision of {config.wanted_precision:g} was not reached; this is the highest there is")
+    print(f"Next: python recipes/clean_corpus.py --quality {output}")
+
+
+if __name__ == "__main__":
+    run_recipe(main)
