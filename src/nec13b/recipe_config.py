@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 from transformers.utils.logging import disable_progress_bar
@@ -79,6 +79,34 @@ def parse_recipe_config(config_class: type[Config], recipe: str, arguments: list
         raise
     except (ValueError, TypeError) as error:  # TrainingArguments' own checks
         raise InputError(" ".join(str(error).split())) from error
+
+
+def parse_mapping(
+    name: str, value: dict | str | None, convert: Callable[[Any], Any] = lambda value: value
+) -> dict | None:
+    """A setting that is a mapping, as YAML gives it or as a flag does: `{"ja": 0.5}` or `ja=0.5,en=0.5`.
+
+    Args:
+        name: the setting's, for the message.
+        value: what was given.
+        convert: applied to each value.
+
+    Raises:
+        InputError: it is neither form, or a value cannot be converted.
+    """
+    if not value:
+        return None
+    try:
+        if isinstance(value, str):
+            if value.startswith("{"):
+                value = json.loads(value)
+            else:
+                value = {key.strip(): part.strip() for key, part in (item.split("=") for item in value.split(","))}
+        return {str(key): convert(part) for key, part in value.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise InputError(
+            f'{name} must look like ja=0.45,en=0.35 or {{"ja": 0.45, "en": 0.35}}, not {value!r}'
+        ) from None
 
 
 def run_recipe(main: Callable[[], None]) -> NoReturn:

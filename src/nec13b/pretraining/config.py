@@ -1,6 +1,5 @@
 """The settings of pre-training: transformers' TrainingArguments and what the paper's recipe adds to them."""
 
-import json
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -8,6 +7,7 @@ import torch
 from transformers import TrainingArguments
 
 from ..errors import InputError
+from ..recipe_config import parse_mapping
 from ..tokenization.settings import TokenizerSettings
 
 DECISIVE_SETTINGS = (
@@ -133,7 +133,7 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
     )
 
     def __post_init__(self):
-        self.mixture = _mapping("mixture", self.mixture)
+        self.mixture = parse_mapping("mixture", self.mixture, float)
         for name in ("sequence_length", "tokens_per_batch", "train_tokens", "vocab_size", "eval_sequences"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -186,15 +186,3 @@ def accumulation_steps(
         f"per_device_train_batch_size {per_device_train_batch_size} x {world_size} processes = {tokens_per_pass:,}; "
         f"use tokens_per_batch {nearest}, or another per_device_train_batch_size"
     )
-
-
-def _mapping(name: str, value) -> dict[str, float] | None:
-    """`{"ja": 0.5}` or `ja=0.5,en=0.5` as a mapping of numbers."""
-    if not value or isinstance(value, dict):
-        return value or None
-    try:
-        if value.startswith("{"):
-            return json.loads(value)
-        return {key.strip(): float(share) for key, share in (item.split("=") for item in value.split(","))}
-    except ValueError:
-        raise InputError(f"{name} must look like ja=0.45,en=0.35,code=0.2 or be a JSON object, not {value!r}") from None

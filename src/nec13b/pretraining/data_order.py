@@ -17,11 +17,10 @@ from functools import lru_cache
 import numpy as np
 from torch.utils.data import Dataset
 
+from ..corpus.mixture import DEFAULT_PROPORTIONS
 from ..errors import InputError
 from .token_shards import TokenShards, TokenStream
 
-# The paper fixes proportions of web-heavy Japanese, English and code without giving them; see docs/decisions.md.
-DEFAULT_PROPORTIONS = {"ja": 0.45, "en": 0.35, "code": 0.2}
 RESOLUTION = 1_000_000  # proportions are held as whole millionths, so that the order is exact on every machine
 ROUNDS = 4
 
