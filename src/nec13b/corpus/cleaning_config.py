@@ -64,7 +64,7 @@ class CleanCorpusConfig(CorpusSettings):
 
     # Duplicates.
     near_duplicates: bool = field(default=True, metadata={"help": "Drop near duplicates (MinHash) too."})
-    shingle: int = field(default=4, metadata={"help": "Characters of a shingle."})
+    shingle: int = field(default=4, metadata={"help": "Kana, kanji or words of a shingle."})
     minhash_bands: int = field(default=25, metadata={"help": "Bands of the MinHash signature."})
     minhash_rows: int = field(default=4, metadata={"help": "Hashes of a band; more rows: fewer candidates."})
     near_similarity: float = field(
