@@ -40,7 +40,7 @@ def main() -> None:
     shards, tokenizer = prepared.shards, prepared.tokenizer.tokenizer
     record.update("timings_seconds", preparation=record.elapsed())
 
-    proportions = resolve_proportions(config.mixture, list(shards.streams["train"]))
+    proportions = resolve_proportions(config.mixture or shards.proportions, list(shards.streams["train"]))
     sequences = config.max_steps * config.sequences_per_batch
     train = PackedSequences(shards, config.sequence_length, proportions, config.seed, sequences)
     held_out = {

@@ -14,8 +14,8 @@ Tiny     python recipes/train_quality_classifier.py
 import tempfile
 from pathlib import Path
 
-from nec13b.corpus import Rejections
-from nec13b.corpus.quality import MODEL_NAME, QualityClassifier, write_card
+from nec13b.corpus import Rejections, corpus_identity, parse_sources
+from nec13b.corpus.quality import CARD_NAME, MADE_BY, MODEL_NAME, QualityClassifier, write_card
 from nec13b.corpus.quality_card import write_readme
 from nec13b.corpus.quality_evaluation import (
     auc_by_kind,
@@ -25,16 +25,23 @@ from nec13b.corpus.quality_evaluation import (
     score_held_out,
     threshold_for,
 )
-from nec13b.corpus.quality_training import TrainQualityConfig, claim_quality_dir, collect_examples, train_classifier
+from nec13b.corpus.quality_training import TrainQualityConfig, collect_examples, train_classifier
 from nec13b.recipe_config import parse_recipe_config, run_recipe
-from nec13b.run_record import RunRecord
+from nec13b.run_record import RunRecord, claim_made_dir, read_json, write_json
 
 
 def main() -> None:
     config = parse_recipe_config(TrainQualityConfig, __file__)
     output = Path(config.output_dir)
     rules = rules_of(config)
-    claim_quality_dir(output, config.overwrite_output_dir)
+    request = {
+        "corpus": [corpus_identity(parse_sources(e)) for e in (config.corpus, config.dirty) if e],
+        "settings": config,
+    }
+    note = claim_made_dir(output, request, config.overwrite_output_dir)
+    if note is None:
+        _say_what_came_out(output, config, read_json(output / CARD_NAME, MADE_BY)["metrics"])
+        return
     record = RunRecord("train_quality_classifier", config, config.seed)
     rejections = Rejections(output / "unreadable.jsonl")
     print("reading ...", flush=True)
@@ -65,6 +72,12 @@ def main() -> None:
     record.update("counts", training=training, held_out=len(examples) - training, rejected=dict(rejections.counts))
     record.update("metrics", threshold=threshold, **metrics)
     record.write(output)
+    write_json(*note)
+    _say_what_came_out(output, config, metrics)
+
+
+def _say_what_came_out(output: Path, config: TrainQualityConfig, metrics: dict) -> None:
+    threshold = read_json(output / CARD_NAME, MADE_BY)["threshold"]
     print(f"\nROC-AUC {metrics['roc_auc']:.4f}; at threshold {threshold:g}: precision {metrics['precision']:.3f}, "
           f"recall {metrics['recall']:.3f} (see {output}/README.md and quality.png)")  # fmt: skip
     if metrics["precision"] < config.wanted_precision:

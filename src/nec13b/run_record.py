@@ -21,6 +21,8 @@ from typing import Any
 from .errors import InputError
 
 RECORD_NAME = "run.json"
+MADE_NAME = "made_from.json"
+UNFINISHED = {"unfinished": True}
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "trl", "peft")
 SECRET_WORDS = {"token", "secret", "password", "key"}
 
@@ -71,6 +73,41 @@ def write_json(path: Path, value: Any) -> Path:
     temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)
     return path
+
+
+def claim_made_dir(folder: Path, request: Any, overwrite: bool) -> tuple[Path, Any] | None:
+    """Makes sure that a stage may write into a folder: a new or empty one, or, if so wanted, that of an earlier run.
+
+    A stage that makes its artifact in one go writes the note that is returned when the artifact is whole; the next call
+    with the same request then has nothing to do. Until then the note says that the folder is unfinished.
+
+    Args:
+        folder: the folder.
+        request: what decides the artifact, settings and inputs.
+        overwrite: write even where the folder holds another artifact of the stage.
+
+    Returns:
+        The arguments of `write_json` for the note; None where the folder holds what is asked for.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
+    note, wanted = folder / MADE_NAME, json.loads(json.dumps(_plain(request)))
+    for name in ("output_dir", "overwrite_output_dir"):
+        wanted.get("settings", {}).pop(name, None)
+    if note.is_file() and not overwrite:
+        made = read_json(note, "the recipe that wrote the folder")
+        if made == wanted:
+            return None
+        if made != UNFINISHED:
+            raise InputError(
+                f"{folder} was made of another corpus or with other settings; choose another --output_dir, or replace "
+                "it with --overwrite_output_dir"
+            )
+    if folder.is_dir() and any(folder.iterdir()) and not note.is_file():
+        raise InputError(f"{folder} holds files that are not of this recipe; choose another --output_dir")
+    write_json(note, UNFINISHED)
+    return note, wanted
 
 
 def read_json(path: Path, made_by: str) -> dict:

@@ -64,11 +64,14 @@ class CleanCorpusConfig(CorpusSettings):
 
     # Duplicates.
     near_duplicates: bool = field(default=True, metadata={"help": "Drop near duplicates (MinHash) too."})
-    shingle: int = field(default=4, metadata={"help": "Kana, kanji or words of a shingle."})
+    shingle: int = field(
+        default=4, metadata={"help": "Kana and kanji of a shingle; twice as many letters of other scripts."}
+    )
     minhash_bands: int = field(default=25, metadata={"help": "Bands of the MinHash signature."})
     minhash_rows: int = field(default=4, metadata={"help": "Hashes of a band; more rows: fewer candidates."})
     near_similarity: float = field(
-        default=0.5, metadata={"help": "Jaccard similarity of shingles from which on documents are duplicates, 0 to 1."}
+        default=0.45,
+        metadata={"help": "Jaccard similarity of shingles from which on documents are duplicates, 0 to 1."},
     )
     repeated_line_documents: int = field(
         default=10, metadata={"help": "Documents of one site that make a shared line boilerplate. 0: do not look."}

@@ -22,9 +22,8 @@ from datatrove.pipeline.dedup import ExactDedupConfig, MinhashConfig, MinhashDed
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.word_tokenizers import WordTokenizer
 
-from .profile import DIGIT, HIRAGANA, KANJI, KATAKANA, LATIN, LETTER, MULTIPLIER, TextProfile, hashes_of_ngrams
+from .profile import DIGIT, HIRAGANA, KANJI, KATAKANA, LATIN, LETTER, TextProfile, hashes_of_ngrams
 
-INVERSE = pow(MULTIPLIER, -1, 1 << 64)
 PAIR = np.dtype([("file", "<u4"), ("document", "<u4"), ("other_file", "<u4"), ("other_document", "<u4")])
 BLOCK = 4096  # shingles hashed at once; their products with all hash functions fit into the cache of a core
 
@@ -49,7 +48,8 @@ class NearDuplicateSettings:
     """What counts as a near duplicate.
 
     Attributes:
-        shingle: kana, kanji or words in a shingle. Four are about two Japanese words; strangers share 3 in 1,000.
+        shingle: kana and kanji in a shingle, or half the Latin letters. Four are about two Japanese words, of which
+            strangers share 3 in 1,000.
         bands: bands of the signature; agreeing in one makes two documents candidates.
         rows: hashes of a band.
         similarity: estimated Jaccard similarity of the shingles, 0 to 1, from which on candidates are duplicates.
@@ -58,7 +58,7 @@ class NearDuplicateSettings:
     shingle: int = 4
     bands: int = 25
     rows: int = 4
-    similarity: float = 0.5
+    similarity: float = 0.45
 
     @property
     def hashes(self) -> int:
@@ -73,39 +73,24 @@ class NearDuplicateSettings:
 
 
 def shingles_of(text: str, length: int) -> np.ndarray:
-    """Hashes of the different shingles of a text, all widths and cases of its letters alike.
+    """Hashes of the different shingles of a text: n-grams of its letters and digits, all widths and cases alike.
 
-    A shingle is so many kana and kanji, or words of scripts that write words, in a row: four letters of English would
-    say nothing, since every novel has them all.
+    A shingle that begins with a kana or kanji has `length` letters, any other twice as many: four letters of English
+    would say nothing, since every novel has them all.
 
     Returns:
-        uint64, shape (shingles,); empty for a text of fewer characters and words.
+        uint64, shape (shingles,); empty for a text of fewer letters.
     """
-    tokens = _hashes_of_tokens(unicodedata.normalize("NFKC", text).lower())
-    if len(tokens) < length:
-        return np.zeros(0, np.uint64)
-    return np.unique(_mixed(hashes_of_ngrams(tokens, length)))
-
-
-def _hashes_of_tokens(text: str) -> np.ndarray:
-    """A hash of every kana, every kanji and every word of other letters and digits, uint64, in order."""
-    profile = TextProfile(text)
-    codes, classes = profile.codes.astype(np.uint64), profile.classes
-    single = (classes == HIRAGANA) | (classes == KATAKANA) | (classes == KANJI)
-    in_word = (classes == LATIN) | (classes == LETTER) | (classes == DIGIT)
-    starts = np.flatnonzero(single | (in_word & ~np.append(False, in_word[:-1])))
-    ends = np.flatnonzero(single | (in_word & ~np.append(in_word[1:], False))) + 1
-    # The hash of a word is a difference of prefix sums of code x M^place, shifted back to place 0.
-    powers = _powers(MULTIPLIER, len(codes))
-    sums = np.append(np.uint64(0), np.cumsum((codes + np.uint64(1)) * powers, dtype=np.uint64))
-    return _mixed((sums[ends] - sums[starts]) * _powers(INVERSE, len(codes))[starts])
-
-
-def _powers(base: int, count: int) -> np.ndarray:
-    """base^0 to base^(count - 1) modulo 2^64."""
-    powers = np.full(count, base, np.uint64)
-    powers[:1] = 1
-    return np.cumprod(powers, dtype=np.uint64)
+    profile = TextProfile(unicodedata.normalize("NFKC", text).lower())
+    classes = profile.classes
+    japanese = (classes == HIRAGANA) | (classes == KATAKANA) | (classes == KANJI)
+    letters = japanese | (classes == LATIN) | (classes == LETTER) | (classes == DIGIT)
+    codes, japanese = profile.codes[letters].astype(np.uint64), japanese[letters]
+    shingles = [np.zeros(0, np.uint64)]
+    for wanted, n in ((japanese, length), (~japanese, 2 * length)):
+        if len(codes) >= n:
+            shingles.append(hashes_of_ngrams(codes, n)[wanted[: len(codes) - n + 1]])
+    return np.unique(_mixed(np.concatenate(shingles)))
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:

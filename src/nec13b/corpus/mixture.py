@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..run_record import read_json
 from .documents import Document
-from .sources import CLEAN_MARK_NAME
+from .sources import CLEAN_MARK_NAME, Source
 
 FORMAT = "nec13b-mixture-1"
 # The paper fixes proportions of web-heavy Japanese, English and code without giving them; see docs/decisions.md.
@@ -175,6 +175,13 @@ def read_mixture(path: str | Path) -> dict:
     if plan.get("format") != FORMAT:
         raise InputError(f"{path} is no mixture of this version; make it again with recipes/clean_corpus.py")
     return plan
+
+
+def mixture_of_corpus(sources: list[Source]) -> dict | None:
+    """The plan of a corpus that is one cleansing's output; None for any other corpus."""
+    if len(sources) == 1 and sources[0].is_cleaned:
+        return read_mixture(Path(sources[0].location).expanduser())
+    return None
 
 
 def repeated(documents: Iterable[Document], plan: dict) -> Iterator[Document]:

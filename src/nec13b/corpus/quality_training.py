@@ -7,7 +7,6 @@ import heapq
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -19,7 +18,7 @@ from ..errors import InputError
 from .dirtying import KINDS, dirtied_documents
 from .documents import Document, Rejections
 from .normalisation import normalise
-from .quality import CLEAN, DIRTY, LABEL, MODEL_NAME, tokens_of, windows_of
+from .quality import CLEAN, DIRTY, LABEL, tokens_of, windows_of
 from .settings import CorpusSettings
 from .sources import parse_sources, read_documents
 
@@ -260,18 +259,3 @@ def train_classifier(examples: Iterable[Example], config: TrainQualityConfig, pa
         raise InputError(f"fastText could not be trained ({said}); a lower learning_rate may help") from None
     finally:
         Path(settings["input"]).unlink(missing_ok=True)
-
-
-def claim_quality_dir(folder: Path, overwrite: bool) -> None:
-    """Makes sure that a classifier may be written to a folder: a new or empty one, or, if so wanted, that of another.
-
-    Raises:
-        InputError: the folder holds something.
-    """
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not (folder / MODEL_NAME).is_file():
-        raise InputError(f"{folder} holds files that are not of a classifier; choose another --output_dir")
-    if not overwrite:
-        raise InputError(f"{folder} holds a classifier; choose another --output_dir, or --overwrite_output_dir")
-    shutil.rmtree(folder)

@@ -92,6 +92,11 @@ class Source:
         return self.location == "sample"
 
     @property
+    def is_cleaned(self) -> bool:
+        """Whether it is the folder of a cleansing."""
+        return not self.hub_name and (Path(self.location).expanduser() / CLEAN_REQUEST_NAME).is_file()
+
+    @property
     def hub_name(self) -> str:
         """The name of the Hub data set, or empty."""
         return self.location.removeprefix("hub:") if self.location.startswith("hub:") else ""
@@ -106,6 +111,8 @@ class Part:
         path: the file, absolute; empty for Hub and sample.
         name: how documents of this part are called: `label/file`.
         shard, shards: which shard of how many, for a Hub data set.
+        cleaned: whether recipes/clean_corpus.py has written it; then its rows keep their ids and the labels of their
+        sources.
     """
 
     source: Source
@@ -113,6 +120,7 @@ class Part:
     name: str = ""
     shard: int = 0
     shards: int = 1
+    cleaned: bool = False
 
 
 def parse_sources(entries) -> list[Source]:
@@ -162,7 +170,7 @@ def parts_of(sources: list[Source], split_hub: bool = False) -> list[Part]:
             root = Path(os.path.commonpath([file.parent for file in files])) if len(files) > 1 else None
             for file in files:
                 name = f"{source.label}/{file.relative_to(root).as_posix()}" if root else source.label
-                parts.append(Part(source, str(file), name))
+                parts.append(Part(source, str(file), name, cleaned=source.is_cleaned))
     return parts
 
 
@@ -238,13 +246,18 @@ def read_part(
                 identifiers.append(hash(identifier))
                 numbers.append(number or 0)
             split = _said(row, "split")
+            if part.cleaned:
+                label, own_id, source_id = _said(row, "source"), identifier, _said(row, "source_id")
+            else:
+                own_id = part.name if number is None else f"{part.name}:{number}"
+                label, source_id = source.label, identifier or _said(row, "source")
             yield Document(
                 text,
                 domain or said or guess_domain(text),
-                source.label,
+                label,
                 group=_said(row, "group"),
-                id=part.name if number is None else f"{part.name}:{number}",
-                source_id=identifier or _said(row, "source"),
+                id=own_id,
+                source_id=source_id,
                 url=_said(row, "url"),
                 language=_said(row, "language", "lang"),
                 licence=_said(row, "licence", "license") or source.licence,

@@ -61,7 +61,7 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
     mixture: dict | str | None = field(
         default=None,
         metadata={
-            "help": 'Proportion of tokens by domain, {"ja": 0.45, "en": 0.35, "code": 0.2}, as JSON or ja=0.5,en=0.5.'
+            "help": "Proportion of tokens by domain, ja=0.45,en=0.35,code=0.2 or JSON. Default: that of the cleansing."
         },
     )
 

@@ -14,6 +14,7 @@ from transformers import set_seed
 
 from ..configuration_nec13b import Nec13bConfig
 from ..corpus import Rejections, corpus_identity, parse_sources, read_documents
+from ..corpus.mixture import mixture_of_corpus, repeated
 from ..errors import InputError
 from ..llama_conversion import load_as_nec13b
 from ..modeling_nec13b import Nec13bForCausalLM
@@ -124,8 +125,10 @@ def prepare_tokens(
         InputError: the corpus cannot be read or is empty, or `output` holds the tokens of another one.
     """
     sources = parse_sources(config.corpus)
+    mixture = mixture_of_corpus(sources)
     request = {
         "corpus": corpus_identity(sources),
+        "mixture": mixture,
         "held_out_fraction": config.held_out_fraction,
         "max_document_characters": config.max_document_characters,
     }
@@ -150,7 +153,12 @@ def prepare_tokens(
     print("packing tokens ...", flush=True)
     rejections = Rejections(output / "rejected.jsonl")
     documents = read_documents(sources, rejections, config.max_document_characters)
-    shards = write_token_shards(documents, tokenizer, output / "tokens", config.held_out_fraction)
+    if mixture:
+        documents = repeated(documents, mixture)
+    proportions = mixture["proportions"] if mixture else None
+    shards = write_token_shards(
+        documents, tokenizer, output / "tokens", config.held_out_fraction, proportions=proportions
+    )
     write_json(note, {"request": request, "rejected": dict(rejections.counts)})
     return tokenizer, shards, dict(rejections.counts)
 

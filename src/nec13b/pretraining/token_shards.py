@@ -34,6 +34,7 @@ def write_token_shards(
     folder: str | os.PathLike,
     held_out_fraction: float,
     shard_tokens: int = SHARD_TOKENS,
+    proportions: dict[str, float] | None = None,
 ) -> "TokenShards":
     """Tokenises documents into `folder`, which appears only when it is whole.
 
@@ -43,6 +44,7 @@ def write_token_shards(
         folder: where the shards go; replaced if it is there.
         held_out_fraction: share of documents (0 to 1, by hash) that goes to the held-out split.
         shard_tokens: most tokens in one file.
+        proportions: the mixture that the corpus was planned for; training takes it where no other is wanted.
 
     Raises:
         InputError: there is no document, or the folder holds other files.
@@ -73,6 +75,7 @@ def write_token_shards(
         "vocab_size": handle.padded_vocab_size,
         "corpus": "sha256:" + corpus_digest.hexdigest(),
         "held_out_fraction": held_out_fraction,
+        "proportions": proportions,
         "streams": {"/".join(key): streams[key].close() for key in sorted(streams)},
     }
     write_json(building / INDEX_NAME, index)
@@ -221,6 +224,11 @@ class TokenShards:
         """Decides, with seed and sequence length, every training batch."""
         decisive = [self.index[key] for key in ("tokenizer", "corpus", "held_out_fraction")]
         return "sha256:" + hashlib.sha256(repr(decisive).encode()).hexdigest()
+
+    @property
+    def proportions(self) -> dict[str, float] | None:
+        """The mixture that the corpus was planned for, if there is one."""
+        return self.index.get("proportions")
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Documents and tokens by `split/domain`."""
