@@ -156,11 +156,11 @@ def lines_to_cut(lines: list[str], framed: np.ndarray) -> np.ndarray:
         lines: the lines of a document.
         framed: which of them are repeated on the site, bool, shape (lines,).
     """
-    empty = np.array([not line.strip() for line in lines])
+    empty = np.array([not line.strip() for line in lines], bool)
     open_to = framed | empty
     text = np.flatnonzero(~open_to)
     first, last = (text[0], text[-1]) if len(text) else (len(lines), -1)
     places = np.arange(len(lines))
     outside = (places < first) | (places > last)
-    long = np.array([len(line.strip()) >= LONG_LINE for line in lines])
+    long = np.array([len(line.strip()) >= LONG_LINE for line in lines], bool)
     return framed & (outside | long)
