@@ -97,7 +97,7 @@ def test_strangers_stay(texts, tmp_path):
 
 
 def test_candidates_are_believed_only_if_the_whole_signature_agrees(texts, tmp_path):
-    """With one hash a band nearly every pair is a candidate; without a second look all documents would be one cluster."""
+    """With one hash a band nearly every pair is a candidate; without a second look all would be one cluster."""
     loose = NearDuplicateSettings(shingle=1, bands=20, rows=1, similarity=0.9)
     assert near_duplicates([texts[:20]], tmp_path / "verified", loose) == [list(range(20))]
     blind = NearDuplicateSettings(shingle=1, bands=20, rows=1, similarity=0.01)

@@ -75,19 +75,21 @@ class ReadParts(PipelineStep):
 
     Args:
         parts: the parts of the corpus; task i reads part i.
-        folder: gets `unreadable/` (one file a part that has any) and `read/` (the counts).
+        unreadable: folder for what cannot be read, one file a part that has any.
+        counts: folder for what was read, one JSON file a part.
         max_document_characters: longer documents are set aside.
     """
 
     type = "📖 - READER"
     name = "parts"
 
-    def __init__(self, parts: list[Part], folder: str | Path, max_document_characters: int):
+    def __init__(self, parts: list[Part], unreadable: Path, counts: Path, max_document_characters: int):
         super().__init__()
-        self.parts, self.folder, self.max_document_characters = parts, Path(folder), max_document_characters
+        self.parts, self.unreadable, self.counts = parts, unreadable, counts
+        self.max_document_characters = max_document_characters
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        rejections = Rejections(self.folder / "unreadable" / f"{rank:05d}.jsonl")
+        rejections = Rejections(self.unreadable / f"{rank:05d}.jsonl")
         counts: dict[str, list[int]] = {}
         documents = read_part(self.parts[rank], rejections, self.max_document_characters, guess_domain=lambda text: "")
         for document in documents:
@@ -99,7 +101,7 @@ class ReadParts(PipelineStep):
         for reason, count in rejections.counts.items():
             self.stat_update(f"unreadable: {reason}", value=count)
         write_json(
-            self.folder / "read" / f"{rank:05d}.json",
+            self.counts / f"{rank:05d}.json",
             {"sources": dict(sorted(counts.items())), "unreadable": dict(sorted(rejections.counts.items()))},
         )
 

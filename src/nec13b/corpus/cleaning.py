@@ -49,8 +49,10 @@ from .tally import TallyPart
 
 FILTER_STEPS = ("broken_encoding", "empty", "language", "boilerplate", "rules", "quality")
 FINISH_STEPS = ("exact_duplicates", "near_duplicates", "repeated_lines", "decontamination")
-MADE = (CLEAN_REQUEST_NAME, CLEAN_MARK_NAME, CLEAN_DOCUMENTS_NAME, "rejected", "unreadable", "read", "tallies", "work",
-        "logs", "report.html", "report.json", "run.json")  # fmt: skip
+MADE = (
+    CLEAN_REQUEST_NAME, CLEAN_MARK_NAME, CLEAN_DOCUMENTS_NAME, "rejected", "unreadable", "work", "logs",
+    "report.html", "report.json", "run.json",
+)  # fmt: skip
 
 
 def claim_clean_dir(config: CleanCorpusConfig, request: dict) -> bool:
@@ -112,7 +114,7 @@ def cleaning_stages(config: CleanCorpusConfig, inputs: CleaningInputs) -> list[S
         Stage(
             "filter",
             [
-                ReadParts(inputs.parts, output, config.max_document_characters),
+                ReadParts(inputs.parts, output / "unreadable", work / "read", config.max_document_characters),
                 RepairEncoding(config.max_broken_share, RowWriter(rejected / "broken_encoding")),
                 NormaliseText(RowWriter(rejected / "empty")),
                 CheckLanguage(config.languages, config.min_language_probability, RowWriter(rejected / "language")),
@@ -169,12 +171,12 @@ def cleaning_stages(config: CleanCorpusConfig, inputs: CleaningInputs) -> list[S
     documents = RowWriter(output / CLEAN_DOCUMENTS_NAME, "${split}/${length}/${rank}.jsonl")
     finish += [AssignSplit(config.held_out_fraction, config.long_document_characters), documents]
     steps = [*FILTER_STEPS, *FINISH_STEPS]
-    count = TallyPart(output, output / "tallies", steps, inputs.rule_sets, inputs.count_tokens)
+    count = TallyPart(output, work, steps, inputs.rule_sets, inputs.count_tokens)
     return [
         *stages,
         Stage("finish", finish, parts),
         Stage("tally", [count], parts),
-        Stage("report", [WriteReport(output, config, steps, inputs.thresholds)], 1),
+        Stage("report", [WriteReport(output, work, config, steps, inputs.thresholds)], 1),
     ]
 
 
@@ -189,11 +191,11 @@ def clean_corpus(config: CleanCorpusConfig) -> dict | None:
     """
     inputs = CleaningInputs.load(config)
     output = Path(config.output_dir)
-    if not claim_clean_dir(config, inputs.request):
-        if not run_stages(cleaning_stages(config, inputs), output / "logs", config.executor_settings):
-            return None
-        if not config.keep_work:
-            shutil.rmtree(output / "work", ignore_errors=True)
+    done = claim_clean_dir(config, inputs.request)
+    if not done and not run_stages(cleaning_stages(config, inputs), output / "logs", config.executor_settings):
+        return None
+    if not config.keep_work:  # what is left if the last stage was killed while it removed this
+        shutil.rmtree(output / "work", ignore_errors=True)
     return read_json(output / "report.json", "recipes/clean_corpus.py")
 
 

@@ -1,5 +1,6 @@
 """The report of a cleansing: its numbers as JSON, the mixture that follows from them, and the page that shows both."""
 
+import shutil
 from pathlib import Path
 
 from datatrove.data import DocumentsPipeline
@@ -20,6 +21,8 @@ class WriteReport(PipelineStep):
 
     Args:
         output: the folder of the run.
+        work: the folder of what lies between the stages, with `tallies/` in it; removed in the end, unless it is to
+        stay.
         config: the settings.
         steps: the filters in their order.
         thresholds: the threshold of each domain's classifier.
@@ -28,18 +31,23 @@ class WriteReport(PipelineStep):
     type = "📊 - STATS"
     name = "report"
 
-    def __init__(self, output: Path, config: CleanCorpusConfig, steps: list[str], thresholds: dict[str, float]):
+    def __init__(
+        self, output: Path, work: Path, config: CleanCorpusConfig, steps: list[str], thresholds: dict[str, float]
+    ):
         super().__init__()
-        self.output, self.config, self.steps, self.thresholds = output, config, steps, thresholds
+        self.output, self.work, self.config = output, work, config
+        self.steps, self.thresholds = steps, thresholds
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> None:
-        tally = merge_tallies(self.output / "tallies")
+        tally = merge_tallies(self.work / "tallies")
         mixture = mixture_of(tally, self.config)
         report = report_of(tally, mixture, self.steps, self.thresholds)
         write_json(self.output / "report.json", report)
         write_page(self.output / "report.html", report)
         # The mark of a cleansing that has ended, so it comes last.
         write_json(self.output / CLEAN_MARK_NAME, report["mixture"])
+        if not self.config.keep_work:
+            shutil.rmtree(self.work, ignore_errors=True)
 
 
 def mixture_of(tally: Tally, config: CleanCorpusConfig) -> Mixture | None:

@@ -113,8 +113,8 @@ class TallyPart(PipelineStep):
     """Counts what was kept and what was rejected of a part. One task a part.
 
     Args:
-        output: the folder of the run, with `documents/`, `rejected/` and `read/` in it.
-        tallies: gets one JSON file a part.
+        output: the folder of the run, with `documents/` and `rejected/` in it.
+        work: has the counts of what was read in `read/`, and gets the tallies in `tallies/`, one JSON file a part.
         steps: the folders in `rejected/`, in the order of the filters.
         rule_sets: for marking in the examples what broke a rule.
         count_tokens: (text, domain) to number of tokens.
@@ -126,18 +126,18 @@ class TallyPart(PipelineStep):
     def __init__(
         self,
         output: Path,
-        tallies: Path,
+        work: Path,
         steps: list[str],
         rule_sets: dict[str, RuleSet],
         count_tokens: CountTokens,
     ):
         super().__init__()
-        self.output, self.tallies, self.steps = output, tallies, steps
+        self.output, self.work, self.steps = output, work, steps
         self.rule_sets, self.count_tokens = rule_sets, count_tokens
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> None:
         tally = Tally()
-        read = read_json(self.output / "read" / f"{rank:05d}.json", "recipes/clean_corpus.py")
+        read = read_json(self.work / "read" / f"{rank:05d}.json", "recipes/clean_corpus.py")
         for source, (documents, characters) in read["sources"].items():
             tally.add(f"read/{source}", documents=documents, characters=characters)
         for reason, documents in read["unreadable"].items():
@@ -149,7 +149,7 @@ class TallyPart(PipelineStep):
         for step in self.steps:
             for row in read_rows(part_file(self.output / "rejected" / step, rank)):
                 self._add_rejected(tally, row, step)
-        write_json(self.tallies / f"{rank:05d}.json", tally.to_json())
+        write_json(self.work / "tallies" / f"{rank:05d}.json", tally.to_json())
 
     def _add_kept(self, tally: Tally, row: dict, length: str) -> None:
         text, domain = row["text"], row["domain"]
