@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("LOGURU_LEVEL", "WARNING")  # datatrove would tell of every task on the terminal
+os.environ.setdefault("LOGURU_LEVEL", "ERROR")  # datatrove would tell of every task on the terminal
 os.environ.setdefault("LOGURU_DIAGNOSE", "NO")  # and show the values of variables, whole texts among them, in errors
 
 from .documents import Document, Rejections, domain_of_text, is_held_out
