@@ -4,17 +4,16 @@ python benchmarks/data_path.py [--corpus ...]     writes its table into benchmar
 """
 
 import argparse
-import os
-import platform
 import tempfile
 import time
 from pathlib import Path
+
+from results import machine, table, write_section
 
 from nec13b.corpus import parse_sources, read_documents
 from nec13b.pretraining import DataOrder, PackedSequences, resolve_proportions, write_token_shards
 from nec13b.tokenization import sample_by_hash, save_tokenizer, train_tokenizer
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
 SEQUENCES, SEQUENCE_LENGTH = 20_000, 2048
 
 
@@ -53,13 +52,9 @@ def main() -> None:
         ("place of a sequence, 100 B tokens", f"{SEQUENCES:,} places", seconds, f"{SEQUENCES / seconds:,.0f}/s")
     )
 
-    cpu = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    table = ["| step | input | best of runs, s | speed |", "| --- | --- | --- | --- |"]
-    table += [f"| {name} | {size} | {seconds:.2f} | {speed} |" for name, size, seconds, speed in rows]
-    text = "# Results\n\nWritten by the benchmarks themselves; each section names its command.\n\n## Data path\n\n"
-    text += f"`python benchmarks/data_path.py` on {cpu}; best of {repeats}; corpus {' '.join(corpus)}.\n\n"
-    RESULTS.write_text(text + "\n".join(table) + "\n", encoding="utf-8")
-    print(text + "\n".join(table))
+    rows = [[name, size, f"{seconds:.2f}", speed] for name, size, seconds, speed in rows]
+    body = f"`python benchmarks/data_path.py` on {machine()}; best of {repeats}; corpus {' '.join(corpus)}.\n\n"
+    write_section("Data path", body + table(["step", "input", "best of runs, s", "speed"], rows))
 
 
 def _best(repeats: int, work) -> float:
