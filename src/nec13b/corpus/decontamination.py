@@ -118,6 +118,9 @@ class ItemIndex:
         self.hashes = hashes[order]
         self.owners = np.concatenate([np.zeros(0, np.int64), *owners])[order]
 
+    def __deepcopy__(self, memo) -> "ItemIndex":
+        return self  # nothing in it changes
+
     def find(self, text: str) -> list[tuple[int, int, int, float]]:
         """The questions that a text contains.
 

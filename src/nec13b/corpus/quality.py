@@ -106,6 +106,9 @@ class QualityClassifier:
     def __getstate__(self) -> dict:  # fastText's model cannot be pickled; it is loaded anew
         return {name: value for name, value in self.__dict__.items() if name != "_model"}
 
+    def __deepcopy__(self, memo) -> "QualityClassifier":
+        return self  # nothing in it changes
+
     @cached_property
     def _model(self):
         return load_fasttext(self.folder / MODEL_NAME)

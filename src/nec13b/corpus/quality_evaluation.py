@@ -159,6 +159,7 @@ def reliability(scored: Scored) -> list[tuple[float, float, int]]:
 
 def draw_quality(path: Path, scored: Scored, threshold: float) -> None:
     """Reliability plot, ROC curves by kind, and the distribution of the scores, beside each other."""
+    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -172,6 +173,7 @@ def draw_quality(path: Path, scored: Scored, threshold: float) -> None:
     left.set(title="Reliability (documents in each bin)", xlabel="probability of being clean", ylabel="share clean")
 
     clean = scored.is_clean
+    middle.set_prop_cycle(color=colormaps["tab20"].colors)
     for kind, area in auc_by_kind(scored).items():
         chosen = clean | (scored.kinds == kind)
         false, true, _ = roc_curve(clean[chosen], scored.scores[chosen])

@@ -100,6 +100,9 @@ class RuleSet:
         close = difflib.get_close_matches(name, known, n=1)
         return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 
+    def __deepcopy__(self, memo) -> "RuleSet":
+        return self  # nothing in it changes
+
     def first_broken(self, text: str) -> Verdict | None:
         """The first rule that the text breaks, or None where it is kept."""
         profile = TextProfile(text, self.phrases)

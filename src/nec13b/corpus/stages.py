@@ -6,14 +6,20 @@ goes on with the tasks that are missing, whichever executor it was begun with.
 """
 
 import contextlib
+import copy
 import inspect
 import io
+import multiprocessing
 import os
 import sys
 import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dill
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.executor.base import PipelineExecutor
 from datatrove.pipeline.base import PipelineStep
@@ -82,12 +88,63 @@ class ExecutorSettings:
                 raise InputError("executor ray needs the package ray: pip install 'nec13b[ray]'") from None
 
 
-class _QuietLocalExecutor(LocalPipelineExecutor):
-    """datatrove's local executor, whose tasks write to their logs and not to the terminal."""
+class LocalExecutor(LocalPipelineExecutor):
+    """datatrove's local executor with other workers: they tell of nothing on the terminal, one that dies ends the run
+    with an error instead of a wait for ever, and they end themselves if the run is killed.
+    """
+
+    def run(self) -> None:
+        """Runs the tasks that are not complete.
+
+        Raises:
+            InputError: a worker died.
+        """
+        ranks = self.get_incomplete_ranks()
+        if not ranks:
+            return
+        self.save_executor_as_json()
+        if self.workers == 1:
+            for rank in ranks:
+                copy.deepcopy(self)._run_for_rank(rank)
+            return
+        arguments = (dill.dumps(self), os.getpid())
+        method = multiprocessing.get_context(self.start_method)
+        with ProcessPoolExecutor(self.workers, method, initializer=_begin_worker, initargs=arguments) as pool:
+            tasks = [pool.submit(_run_in_worker, rank) for rank in ranks]
+            try:
+                for task in as_completed(tasks):
+                    task.result()
+            except BrokenProcessPool:
+                raise InputError(
+                    "a worker died, most likely for lack of memory; the same command goes on with what is left, "
+                    "fewer --workers need less"
+                ) from None
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
 
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1):
         with contextlib.redirect_stderr(io.StringIO()):  # bars of its steps, and errors, which are raised anyway
             return super()._run_for_rank(rank, local_rank, node_rank)
+
+
+_executor: LocalExecutor | None = None  # of a worker
+
+
+def _begin_worker(pickled: bytes, parent: int) -> None:
+    """Takes over the executor, and watches that the process which started this one is alive."""
+    global _executor
+    _executor = dill.loads(pickled)
+
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _run_in_worker(rank: int) -> None:
+    copy.deepcopy(_executor)._run_for_rank(rank)
 
 
 def run_stages(stages: list[Stage], folder: Path, settings: ExecutorSettings) -> bool:
@@ -109,7 +166,7 @@ def run_stages(stages: list[Stage], folder: Path, settings: ExecutorSettings) ->
     # Workers that are forked share what this process has loaded; elsewhere than on Linux forking is not safe.
     options = {"start_method": "fork" if sys.platform == "linux" else "spawn", **settings.options}
     for stage in stages:
-        executor = _QuietLocalExecutor(
+        executor = LocalExecutor(
             stage.pipeline,
             tasks=stage.tasks,
             workers=min(workers, stage.tasks),

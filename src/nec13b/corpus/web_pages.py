@@ -47,6 +47,14 @@ def _guess_encoding(data: bytes) -> str | None:
         return best.encoding if best else None
 
 
+class _Sandbox(ExtractorSandbox):
+    """datatrove's process for hostile work, which also ends when the one it works for is killed."""
+
+    def _worker(self, conn, extract_fn) -> None:
+        self.parent_conn.close()  # its copy of the other end would keep the pipe open for ever
+        super()._worker(conn, extract_fn)
+
+
 class PageReader:
     """Extracts pages one after another in a process of its own; a context manager.
 
@@ -58,7 +66,7 @@ class PageReader:
 
     def __init__(self, place: str, text_field: str, rejections: Rejections):
         self.place, self.text_field, self.rejections = place, text_field, rejections
-        self.sandbox = ExtractorSandbox(timeout=SECONDS_FOR_A_PAGE)
+        self.sandbox = _Sandbox(timeout=SECONDS_FOR_A_PAGE)
 
     def __enter__(self) -> "PageReader":
         return self
