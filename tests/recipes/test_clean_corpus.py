@@ -90,15 +90,44 @@ def test_a_worker_that_dies_ends_the_run_with_one_line(flags, start_recipe, tmp_
     """As when the system runs out of memory and kills one."""
     folder = tmp_path / "out"
     process = start_recipe("clean_corpus", *flags, "--output_dir", str(folder), "--workers", "2")
-    workers = []
-    while process.poll() is None and not workers:
-        workers = [worker for worker in processes_with(str(folder)) if worker != process.pid]
-        time.sleep(0.01)
-    os.kill(workers[0], signal.SIGKILL)
+    begun = folder / "logs" / "filter" / "logs"
+    while process.poll() is None and not (begun.is_dir() and any(begun.iterdir())):
+        time.sleep(0.005)
+    worker = next(worker for worker in processes_with(str(folder)) if worker != process.pid)
+    os.kill(worker, signal.SIGKILL)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 2, out
     assert out.strip().splitlines()[-1].startswith("error: a worker died, most likely for lack of memory")
     assert "Traceback" not in out
+
+
+def test_on_a_terminal_it_counts_the_tasks(flags, undisturbed, root, tmp_path):
+    """Workers that were forked while a bar held its lock once waited for ever."""
+    import pty
+
+    arguments = [
+        str(root / "recipes" / "clean_corpus.py"),
+        *flags,
+        "--output_dir",
+        str(tmp_path / "out"),
+        "--workers",
+        "2",
+    ]
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(sys.executable, [sys.executable, *arguments])
+    shown, end = b"", time.monotonic() + 90
+    while time.monotonic() < end:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # the terminal is closed at the other end
+            break
+    else:
+        os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, shown
+    assert b"filter: 3 of 5 tasks, 0:00:0" in shown
+    assert result(tmp_path / "out") == undisturbed
 
 
 @pytest.mark.slow

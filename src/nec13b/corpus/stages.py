@@ -14,18 +14,23 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import dill
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
-from datatrove.executor.base import PipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from tqdm import tqdm
 
 from ..errors import InputError
+
+# Bars of datatrove's steps start a thread that takes a lock every ten seconds; a worker forked in that moment would
+# wait for the lock for ever.
+tqdm.monitor_interval = 0
 
 EXECUTORS = {"local": LocalPipelineExecutor, "slurm": SlurmPipelineExecutor, "ray": RayPipelineExecutor}
 OURS = {"self", "pipeline", "tasks", "workers", "logging_dir", "depends", "skip_completed"}
@@ -93,8 +98,11 @@ class LocalExecutor(LocalPipelineExecutor):
     with an error instead of a wait for ever, and they end themselves if the run is killed.
     """
 
-    def run(self) -> None:
+    def run(self, ended_one: Callable[[], None] = lambda: None) -> None:
         """Runs the tasks that are not complete.
+
+        Args:
+            ended_one: called after each of them.
 
         Raises:
             InputError: a worker died.
@@ -106,6 +114,7 @@ class LocalExecutor(LocalPipelineExecutor):
         if self.workers == 1:
             for rank in ranks:
                 copy.deepcopy(self)._run_for_rank(rank)
+                ended_one()
             return
         arguments = (dill.dumps(self), os.getpid())
         method = multiprocessing.get_context(self.start_method)
@@ -114,6 +123,7 @@ class LocalExecutor(LocalPipelineExecutor):
             try:
                 for task in as_completed(tasks):
                     task.result()
+                    ended_one()
             except BrokenProcessPool:
                 raise InputError(
                     "a worker died, most likely for lack of memory; the same command goes on with what is left, "
@@ -173,8 +183,8 @@ def run_stages(stages: list[Stage], folder: Path, settings: ExecutorSettings) ->
             logging_dir=str(folder / stage.name),
             **options,
         )
-        with _Progress(executor, stage):
-            executor.run()
+        progress = _Progress(stage, stage.tasks - len(executor.get_incomplete_ranks()))
+        executor.run(progress.ended_one)
     return True
 
 
@@ -201,8 +211,9 @@ def _run_on_ray(stages: list[Stage], folder: Path, settings: ExecutorSettings) -
                 logging_dir=str(folder / stage.name),
                 **options,
             )
-            with _Progress(executor, stage):
-                executor.run()
+            done = stage.tasks - len(executor.get_incomplete_ranks())
+            print(f"{stage.name}: {stage.tasks - done} of {stage.tasks} tasks", flush=True)
+            executor.run()
             if left := executor.get_incomplete_ranks():
                 raise InputError(f"{stage.name}: {len(left)} tasks failed on Ray; see {folder / stage.name / 'logs'}")
     finally:
@@ -228,32 +239,25 @@ def _submit_to_slurm(stages: list[Stage], folder: Path, settings: ExecutorSettin
 
 
 class _Progress:
-    """A bar of the tasks of a stage that have ended, where somebody looks on; one line where nobody does."""
+    """One line a stage; where somebody looks on, it counts the tasks that have ended.
 
-    def __init__(self, executor: PipelineExecutor, stage: Stage):
-        self.executor, self.stage = executor, stage
-        self.over = threading.Event()
+    It writes from the thread that runs the stage. A bar of tqdm would hold a lock from a thread of its own, and a
+    worker that is forked in that moment would wait for it for ever.
+    """
 
-    def _done(self) -> int:
-        return self.stage.tasks - len(self.executor.get_incomplete_ranks())
+    def __init__(self, stage: Stage, done: int):
+        self.stage, self.begun, self.live = stage, time.monotonic(), sys.stdout.isatty()
+        self.first = self.done = done
+        said = "done" if done == stage.tasks else f"{stage.tasks - done} of {stage.tasks} tasks"
+        print(f"{stage.name}: {said}", flush=True, end="" if self.live and done < stage.tasks else "\n")
 
-    def _watch(self) -> None:
-        with tqdm(total=self.stage.tasks, desc=f"{self.stage.name:<18}", unit="task", leave=True) as bar:
-            while not self.over.wait(SECONDS_BETWEEN_LOOKS):
-                bar.update(self._done() - bar.n)
-            bar.update(self._done() - bar.n)
-
-    def __enter__(self) -> None:
-        self.thread = None
-        if sys.stderr.isatty():
-            self.thread = threading.Thread(target=self._watch, daemon=True)
-            self.thread.start()
-        else:
-            done = self._done()
-            said = "done" if done == self.stage.tasks else f"{self.stage.tasks - done} of {self.stage.tasks} tasks"
-            print(f"{self.stage.name}: {said}", flush=True)
-
-    def __exit__(self, *error) -> None:
-        self.over.set()
-        if self.thread:
-            self.thread.join()
+    def ended_one(self) -> None:
+        """Tells that another task has ended."""
+        self.done += 1
+        if not self.live:
+            return
+        left = (self.stage.tasks - self.done) * (time.monotonic() - self.begun) / (self.done - self.first)
+        said = f"{self.done} of {self.stage.tasks} tasks, {timedelta(seconds=round(left))} left"
+        if self.done == self.stage.tasks:
+            said = f"{self.stage.tasks} tasks, {timedelta(seconds=round(time.monotonic() - self.begun))}"
+        print(f"\r{self.stage.name}: {said:<50}", flush=True, end="\n" if self.done == self.stage.tasks else "")
