@@ -19,25 +19,31 @@ from pathlib import Path
 from nec13b.corpus.cleaning import clean_corpus
 from nec13b.corpus.cleaning_config import CleanCorpusConfig
 from nec13b.corpus.explain import explain_file
+from nec13b.corpus.sources import CLEAN_MARK_NAME, CLEAN_REQUEST_NAME
 from nec13b.recipe_config import parse_recipe_config, run_recipe
-from nec13b.run_record import RunRecord
+from nec13b.run_record import RECORD_NAME, RunRecord, fingerprint_of_file, read_json
 
 
 def main() -> None:
     config = parse_recipe_config(CleanCorpusConfig, __file__)
     if config.explain:
-        print(explain_file(Path(config.explain), config))
+        print(explain_file(config.explain, config))
         return
     record = RunRecord("clean_corpus", config)
-    report = clean_corpus(config)
     output = Path(config.output_dir)
+    made = output / CLEAN_MARK_NAME
+    before = made.is_file() and (output / RECORD_NAME).is_file() and fingerprint_of_file(made)
+    report = clean_corpus(config)
     if report is None:
-        record.write(output)
         print(f"handed to Slurm; the report will be {output}/report.html")
         return
-    record.update("counts", **{name: report[name] for name in ("read", "unreadable", "funnel", "reasons", "changed")})
-    record.update("counts", kept={key: value for key, value in report["kept"].items() if key != "parts"})
-    record.write(output)
+    if before != fingerprint_of_file(made):  # the record of a run that is complete stays that of the run
+        inputs = read_json(output / CLEAN_REQUEST_NAME, __file__)
+        record.update("inputs", **{name: inputs[name] for name in ("corpus", "quality", "tokenizer", "decontaminate")})
+        counted = ("read", "unreadable", "funnel", "reasons", "changed")
+        record.update("counts", **{name: report[name] for name in counted})
+        record.update("counts", kept={key: value for key, value in report["kept"].items() if key != "parts"})
+        record.write(output)
     _say_what_came_out(output, report)
 
 
@@ -45,7 +51,7 @@ def _say_what_came_out(output: Path, report: dict) -> None:
     read, kept = report["read"], report["kept"]
     print(f"\n{read['documents']:>10,} documents read, {read['characters']:,} characters")
     for reason, count in report["unreadable"].items():
-        print(f"{count:>10,} not used: {reason}")
+        print(f"{count:>10,} noted: {reason}")
     for row in report["funnel"]:
         if row["documents"]:
             reasons = {reason: sum(by.values()) for reason, by in report["reasons"][row["step"]].items()}

@@ -121,6 +121,8 @@ def _say_what_will_run(config, shards, proportions, train, held_out, parameters,
     for domain, share in proportions.items():
         stream = shards.streams["train"][domain]
         note = "" if domain in held_out else "; too little held-out text to evaluate, raise held_out_fraction"
+        if epochs[domain] > (most := shards.most_passes.get(domain, math.inf)):
+            note += f"; the mixture of the corpus allows {most:g} (max_epochs): train for fewer steps, or add text"
         print(f"  {domain}: {share:.0%} of tokens, {stream.tokens:,} in {stream.documents:,} documents, "
               f"{epochs[domain]:.2f} epochs{note}")  # fmt: skip
     if checkpoint:

@@ -11,21 +11,13 @@ Tiny     python recipes/train_quality_classifier.py
              --corpus "reviewed/clean/*.jsonl.zst" --dirty "reviewed/dirty/*.jsonl.zst"
 """
 
-import tempfile
 from pathlib import Path
 
 from nec13b.corpus import Rejections, corpus_identity, parse_sources
-from nec13b.corpus.quality import CARD_NAME, MADE_BY, MODEL_NAME, QualityClassifier, write_card
+from nec13b.corpus.quality import CARD_NAME, MADE_BY
 from nec13b.corpus.quality_card import write_readme
-from nec13b.corpus.quality_evaluation import (
-    auc_by_kind,
-    draw_quality,
-    evaluation,
-    rules_of,
-    score_held_out,
-    threshold_for,
-)
-from nec13b.corpus.quality_training import TrainQualityConfig, collect_examples, train_classifier
+from nec13b.corpus.quality_evaluation import draw_quality, make_classifier, rules_of
+from nec13b.corpus.quality_training import TrainQualityConfig, collect_examples
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord, claim_made_dir, read_json, write_json
 
@@ -48,32 +40,14 @@ def main() -> None:
     examples = collect_examples(config, rejections)
     training = sum(not example.held_out for example in examples)
     print(f"training on {training:,} documents, {len(examples) - training:,} held out ...", flush=True)
-    train_classifier(examples, config, output / MODEL_NAME)
-    card = {"domain": config.domain, "keep_words": config.keep_words, "threshold": 0.5}
-    write_card(output, card)
-    classifier = QualityClassifier.open(output)
-    scored = score_held_out(examples, classifier, rules)
-    threshold = threshold_for(scored, config.wanted_precision, config.expected_dirty_share)
-    metrics = evaluation(scored, threshold, config.expected_dirty_share)
-
-    if config.leave_kinds_out:
-        metrics["roc_auc_left_out"] = {}
-        for kind in scored.dirty_kinds():
-            with tempfile.TemporaryDirectory() as folder:
-                train_classifier(examples, config, Path(folder) / MODEL_NAME, without=kind)
-                write_card(Path(folder), card)
-                seen = score_held_out(examples, QualityClassifier.open(folder), None)
-                metrics["roc_auc_left_out"][kind] = round(auc_by_kind(seen)[kind], 4)
-
-    card |= {"threshold": threshold, "wanted_precision": config.wanted_precision, "metrics": metrics}
-    write_card(output, card)
-    draw_quality(output / "quality.png", scored, threshold)
-    write_readme(output / "README.md", config, examples, threshold, metrics)
+    made = make_classifier(examples, config, rules, output)
+    draw_quality(output / "quality.png", made.scored, made.threshold)
+    write_readme(output / "README.md", config, examples, made.threshold, made.metrics)
     record.update("counts", training=training, held_out=len(examples) - training, rejected=dict(rejections.counts))
-    record.update("metrics", threshold=threshold, **metrics)
+    record.update("metrics", threshold=made.threshold, **made.metrics)
     record.write(output)
     write_json(*note)
-    _say_what_came_out(output, config, metrics)
+    _say_what_came_out(output, config, made.metrics)
 
 
 def _say_what_came_out(output: Path, config: TrainQualityConfig, metrics: dict) -> None:

@@ -23,7 +23,10 @@ from .errors import InputError
 RECORD_NAME = "run.json"
 MADE_NAME = "made_from.json"
 UNFINISHED = {"unfinished": True}
-PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "trl", "peft")
+PACKAGES = (
+    "torch", "transformers", "accelerate", "datasets", "tokenizers", "trl", "peft",
+    "datatrove", "trafilatura", "fasttext-numpy2", "py3langid",
+)  # fmt: skip
 SECRET_WORDS = {"token", "secret", "password", "key"}
 
 

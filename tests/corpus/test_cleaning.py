@@ -202,7 +202,7 @@ def test_bad_input_never_stops_a_run_and_each_case_is_noted(tmp_path):
     assert reasons[("bad.jsonl", 4)] == "broken JSON"
     assert reasons[("bad.jsonl", 5)] == "no text in field 'text'"
     assert reasons[("bad.jsonl", 6)] == "empty text"
-    assert reasons[("bad.jsonl", 7)] == "line longer than 4,004,096 bytes"
+    assert reasons[("bad.jsonl", 7)] == "line longer than 12,065,536 bytes"
     assert reasons[("bad.jsonl", 9)] == "duplicate id (the document is kept)"
     assert reasons[("broken.parquet", None)] == "not a readable Parquet file"
     assert reasons[("broken.txt", None)] == "invalid UTF-8"

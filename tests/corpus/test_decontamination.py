@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nec13b.corpus.decontamination import DropContaminated, Item, ItemIndex, read_items
+from nec13b.corpus.normalisation import normalise
 from nec13b.errors import InputError
 
 QUESTIONS = [
@@ -43,8 +44,6 @@ def test_a_copy_is_found_and_marked(sample, owner):
     ],
 )
 def test_a_copy_in_another_dress_is_found(text):
-    from nec13b.corpus.normalisation import normalise
-
     assert len(found(normalise(text))) == 1
 
 
@@ -87,9 +86,10 @@ def test_short_and_doubled_questions_are_left_out():
 def test_contaminated_documents_are_dropped_with_the_names_of_the_items():
     step = DropContaminated(INDEX, None)
     row = Row(f"クイズ。{QUESTIONS[0]} {QUESTIONS[2]}", "1")
-    assert step.filter(row) == (False, "x")
+    assert step.filter(row) == (False, "decontamination")
     assert row.metadata == {
         "reason": "decontamination", "detail": "contains 2 items: x:0, x:2", "items": ["x:0", "x:2"],
+        "spans": [[4, 25], [27, 41]],
     }  # fmt: skip
     assert step.filter(Row("きょうは雨だ。", "2")) is True
 
@@ -137,6 +137,37 @@ def test_real_evaluation_sets(data):
     items = [item for name in names for item in read_items(data / name)]
     assert len(items) == 4442 + 1119 + 40
     index = ItemIndex(items)
+    assert len(index.not_checked) < 0.005 * len(items)
     rng = random.Random(0)
-    for item in rng.sample(index.items, 100):
-        assert item in [index.items[owner] for *_, owner, _ in index.find(f"つぎの問いに答えよ。「{item.question}」")]
+    for item in rng.sample(index.items, 200):
+        beside = " ".join(item.choices or item.answers)
+        text = normalise(f"つぎの問いに答えよ。「{item.question}」{beside}")
+        assert item in [index.items[owner] for *_, owner, _ in index.find(text)]
+
+
+SHORT = [
+    Item("q:0", "鹿とは何？", choices=("動物", "植物", "鉱物")),
+    Item("q:1", "国の首都は？", answers=("東京", "とうきょう")),
+    Item("q:2", "国の首都は？", choices=("京都", "奈良")),
+    Item("q:3", "何？", choices=("あ", "い")),
+    Item("q:4", "それは何だろう？"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("問1 鹿とは何？ ①動物 ②植物 ③鉱物", ["q:0"]),
+        ("鹿とは何、動物の一種で、植物を食べる。", []),  # one choice is missing
+        ("鹿とは何" + "遠い話が続く。" * 40 + "動物、植物、鉱物", []),  # too far away
+        ("あの国の首都は、東京である。", ["q:1"]),
+        ("国の首都は？ 京都 奈良 とうきょう", ["q:1", "q:2"]),
+        ("何？ あ い それは何だろう？", []),
+    ],
+)
+def test_short_questions_count_where_their_choices_or_an_answer_follow(text, names):
+    index = ItemIndex(SHORT)
+    assert sorted(index.items[owner].name for *_, owner, _ in index.find(text)) == names
+    assert [item.name for item in index.not_checked] == ["q:3", "q:4"]
+    for start, end, owner, _ in index.find(text):
+        assert text[start:end] == index.items[owner].question.strip("？")

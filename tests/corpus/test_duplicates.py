@@ -1,114 +1,69 @@
-"""Shingles and signatures estimate similarity, clusters keep their first document, and strangers stay."""
+"""Of texts that are equal but for white space the first stays, and the others say which one that was."""
 
-import random
+import tempfile
+from pathlib import Path
 
 import numpy as np
-import pytest
 from datatrove.data import Document as Row
-from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupFilter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nec13b.corpus.dirty_corpus import edited
-from nec13b.corpus.duplicates import (
-    KeepFirstOfCluster,
-    NearDuplicateSettings,
-    WriteMinhashSignatures,
-    minhash_signature,
-    shingles_of,
-)
+from nec13b.corpus.blocks import RowWriter, part_file, read_rows
+from nec13b.corpus.duplicates import DropDuplicates, FindExactDuplicates, WriteTextHashes, divisions, hash_of_text
 
-TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)
-JAPANESE = st.text(alphabet="あいうアイウ漢字語。、 \nabcＡ１", max_size=120)
+TEXTS = st.sampled_from(["", "あ", "あ い", "い", "う", "う "])
 
 
-@given(st.one_of(TEXT, JAPANESE), st.integers(1, 6))
-def test_shingles_are_the_different_ngrams(text, n):
-    shingles = shingles_of(text, n)
-    assert len(set(shingles.tolist())) == len(shingles)
-    assert shingles_of(text + "。、 \n", n).tolist() == shingles.tolist()  # signs and spaces say nothing
-    assert len(shingles) <= max(0, len(text) * 2)
+def rows_of(texts: list[str], part: int) -> list[Row]:
+    """The rows of a part, as ReadRows gives them."""
+    return [Row(text, f"{part}:{i}", metadata={"row": i}) for i, text in enumerate(texts)]
 
 
-@given(st.text(alphabet="あいうえおかきくけこ", max_size=80), st.integers(1, 5))
-def test_shingles_of_kana_against_plain_counting(text, n):
-    assert len(shingles_of(text, n)) == len({text[i : i + n] for i in range(len(text) - n + 1)})
-
-
-@given(st.text(alphabet="abcdefg", max_size=80), st.integers(1, 4))
-def test_shingles_of_latin_letters_are_twice_as_long(text, n):
-    assert len(shingles_of(text, n)) == len({text[i : i + 2 * n] for i in range(len(text) - 2 * n + 1)})
-
-
-def test_widths_and_cases_are_alike():
-    assert shingles_of("ＮＥＣの１３Ｂモデル", 2).tolist() == shingles_of("necの13bモデル", 2).tolist()
-
-
-@settings(max_examples=30)
-@given(st.integers(0, 400), st.integers(1, 400), st.integers(0, 2**32))
-def test_signatures_estimate_jaccard_similarity(shared, own, seed):
-    rng = np.random.default_rng(seed)
-    values = rng.integers(0, 1 << 63, shared + 2 * own, np.uint64)
-    one, other = values[: shared + own], np.concatenate([values[:shared], values[shared + own :]])
-    agreeing = (minhash_signature(one, 400) == minhash_signature(other, 400)).mean()
-    assert agreeing == pytest.approx(shared / (shared + 2 * own), abs=0.13)  # five standard deviations
-
-
-DEFAULT = NearDuplicateSettings()
-
-
-def near_duplicates(parts: list[list[str]], folder, settings=DEFAULT) -> list[list[int]]:
-    """Numbers of the documents that are kept of each part."""
-    names = [str(folder / name) for name in ("bands", "signatures", "pairs", "removed")]
-    bands, signatures, pairs, removed = names
-    rows = [[Row(text, f"{p}:{i}") for i, text in enumerate(texts)] for p, texts in enumerate(parts)]
-    for part, members in enumerate(rows):
-        WriteMinhashSignatures(bands, signatures, settings).run(iter(members), part, len(parts))
-    for band in range(settings.bands):
-        MinhashDedupBuckets(bands, pairs, config=settings.minhash_config()).run(None, band, settings.bands)
-    KeepFirstOfCluster(pairs, signatures, removed, settings).run()
+def exact_duplicates(parts: list[list[str]], folder: Path, splits: int = 3) -> tuple[list[list[str]], list[dict]]:
+    """(ids that are kept of each part, rows that are dropped)."""
+    hashes, identifiers, found, dropped = (folder / name for name in ("hashes", "identifiers", "found", "dropped"))
+    for part, texts in enumerate(parts):
+        WriteTextHashes(hashes, identifiers, splits).run(iter(rows_of(texts, part)), part, len(parts))
+    for split in range(splits):
+        FindExactDuplicates(hashes, found).run(None, split, splits)
     kept = []
-    for part, members in enumerate(rows):
-        left = MinhashDedupFilter(removed).run(iter(members), part, len(parts))
-        kept.append([int(row.id.split(":")[1]) for row in left])
-    return kept
+    for part, texts in enumerate(parts):
+        step = DropDuplicates(found, identifiers, "exact_duplicates", RowWriter(dropped))
+        kept.append([row.id for row in step.run(iter(rows_of(texts, part)), part, len(parts))])
+    return kept, [row for part in range(len(parts)) for row in read_rows(part_file(dropped, part))]
 
 
-@pytest.fixture(scope="module")
-def texts(sample):
-    return [document.text for document in sample if document.domain == "ja"]
-
-
-def test_the_first_of_each_cluster_is_kept(texts, tmp_path):
-    rng = random.Random(0)
-    parts = [
-        texts[:3],
-        [texts[10], edited(texts[1], 0.03, rng), "短い", edited(texts[10], 0.03, rng)],
-        [],
-        [edited(texts[1], 0.05, rng), texts[0], texts[11], "", "短い"],
+def test_the_first_stays_and_the_others_name_it(tmp_path):
+    kept, dropped = exact_duplicates([["甲", "乙"], [], ["丙", " 乙\n", "甲", "丙"]], tmp_path)
+    assert kept == [["0:0", "0:1"], [], ["2:0"]]
+    assert [(row["id"], row["reason"], row["detail"]) for row in dropped] == [
+        ("2:1", "exact_duplicates", "duplicate of 0:1"),
+        ("2:2", "exact_duplicates", "duplicate of 0:0"),
+        ("2:3", "exact_duplicates", "duplicate of 2:0"),
     ]
-    kept = near_duplicates(parts, tmp_path)
-    assert kept[:3] == [[0, 1, 2], [0, 2], []]
-    assert set(kept[3]) == {2, 3, 4}  # texts too short for a shingle are no near duplicates of anything
 
 
-def test_strangers_stay(texts, tmp_path):
-    assert near_duplicates([texts[:50], texts[50:]], tmp_path) == [list(range(50)), list(range(len(texts) - 50))]
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(TEXTS, max_size=5), max_size=4), st.integers(1, 5))
+def test_one_of_each_is_left_and_it_is_the_first(parts, splits):
+    with tempfile.TemporaryDirectory() as folder:
+        kept, dropped = exact_duplicates(parts, Path(folder), splits)
+    first: dict[str, str] = {}
+    for part, texts in enumerate(parts):
+        for i, text in enumerate(texts):
+            first.setdefault("".join(text.split()), f"{part}:{i}")
+    assert sorted(identifier for part in kept for identifier in part) == sorted(first.values())
+    for row in dropped:
+        assert row["detail"] == f"duplicate of {first[''.join(row['text'].split())]}"
 
 
-def test_candidates_are_believed_only_if_the_whole_signature_agrees(texts, tmp_path):
-    """With one hash a band nearly every pair is a candidate; without a second look all would be one cluster."""
-    loose = NearDuplicateSettings(shingle=1, bands=20, rows=1, similarity=0.9)
-    assert near_duplicates([texts[:20]], tmp_path / "verified", loose) == [list(range(20))]
-    blind = NearDuplicateSettings(shingle=1, bands=20, rows=1, similarity=0.01)
-    assert near_duplicates([texts[:20]], tmp_path / "blind", blind) == [[0]]
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=20), st.integers(1, 7))
+def test_divisions_are_ranges_of_equal_width(hashes, splits):
+    hashes = np.array(sorted(hashes), np.uint64)
+    for split, members in enumerate(np.split(hashes, divisions(hashes, splits))):
+        assert all(int(value) * splits >> 64 == split for value in members)
 
 
-def test_whole_novels_in_english_are_not_taken_for_one(sample, tmp_path):
-    english = [document.text for document in sample if document.domain == "en"]
-    rng = random.Random(1)
-    novels = ["\n".join(rng.sample(english, 300)) for _ in range(2)]
-    half = len(english) // 2
-    apart = ["\n".join(english[:half]), "\n".join(english[half:])]
-    assert near_duplicates([apart], tmp_path / "apart") == [[0, 1]]
-    assert near_duplicates([[novels[0], novels[0] + " The end."]], tmp_path / "same") == [[0]]
+def test_white_space_does_not_count_and_all_else_does():
+    assert hash_of_text("あ い\u3000う\n") == hash_of_text("あいう")
+    assert hash_of_text("あいう") != hash_of_text("あいう。")

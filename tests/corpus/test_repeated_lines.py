@@ -17,16 +17,16 @@ def row(text, site="a.jp", domain="ja", identifier="x"):
                                            "source": "web", "language": "ja", "licence": ""})  # fmt: skip
 
 
-def cut(parts, tmp_path, documents=3, splits=1, least=None):
+def cut(parts, tmp_path, documents=3, share=0.1, splits=1, least=None):
     """The texts of each part after the three steps, and the rows that were dropped."""
-    lines, found = str(tmp_path / "lines"), str(tmp_path / "found")
+    lines, found = tmp_path / "lines", tmp_path / "found"
     for part, rows in enumerate(parts):
         WriteLineHashes(lines, splits).run(iter(rows), part, len(parts))
     for split in range(splits):
-        FindRepeatedLines(lines, found, documents).run(None, split, splits)
+        FindRepeatedLines(lines, found, documents, share).run(None, split, splits)
     left = []
     for part, rows in enumerate(parts):
-        step = CutRepeatedLines(found, least or {}, RowWriter(tmp_path / "rejected"))
+        step = CutRepeatedLines(found, splits, least or {}, RowWriter(tmp_path / "rejected"))
         left.append([kept.text for kept in step.run(iter(rows), part, len(parts))])
     dropped = [gone for part in range(len(parts)) for gone in read_rows(part_file(tmp_path / "rejected", part))]
     return left, dropped
@@ -63,7 +63,8 @@ def test_documents_of_which_too_little_is_left_are_dropped_with_their_text(tmp_p
     assert len(left[0]) == 3
     (gone,) = dropped
     assert (gone["id"], gone["text"], gone["reason"]) == ("0", "山の便り\n短い。0", "repeated_lines")
-    assert gone["detail"] == "1 lines stand in many documents of the site"
+    assert gone["detail"] == "too little is left without 1 lines that the site's pages share"
+    assert gone["spans"] == [[0, 4]]
 
 
 @given(st.lists(st.tuples(st.text(alphabet="あ ", max_size=40), st.booleans()), max_size=12))

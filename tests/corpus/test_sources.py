@@ -104,7 +104,7 @@ def test_a_hub_data_set_that_cannot_be_reached_is_one_line():
         (b'{"text": " \\n "}', "empty text"),
         (b"[" * 100_000, "broken JSON"),
         (b'{"text": "' + b"x" * 2000 + b'"}', "longer than max_document_characters (1,000)"),
-        (b'{"text": "' + b"x" * 60_000 + b'"}', "line longer than 8,096 bytes"),
+        (b'{"text": "' + b"x" * 80_000 + b'"}', "line longer than 77,536 bytes"),
     ],
 )
 def test_a_bad_line_is_set_aside_and_its_neighbours_are_kept(tmp_path, line, reason):
@@ -115,7 +115,7 @@ def test_a_bad_line_is_set_aside_and_its_neighbours_are_kept(tmp_path, line, rea
     assert [document.text for document in documents] == TEXTS
     noted = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text().splitlines()]
     if line.startswith(b"[["):  # too long for the limit before it is parsed at all
-        reason = "line longer than 8,096 bytes"
+        reason = "line longer than 77,536 bytes"
     assert [(note["source"], note["line"], note["reason"]) for note in noted] == [(str(path), 2, reason)]
 
 

@@ -2,8 +2,8 @@
 
 import os
 
-os.environ.setdefault("LOGURU_LEVEL", "ERROR")  # datatrove would tell of every task on the terminal
-os.environ.setdefault("LOGURU_DIAGNOSE", "NO")  # and show the values of variables, whole texts among them, in errors
+# datatrove's logs would show the values of variables, whole texts among them, where a task fails.
+os.environ.setdefault("LOGURU_DIAGNOSE", "NO")
 
 from .documents import Document, Rejections, domain_of_text, is_held_out
 from .sources import Part, Source, corpus_identity, parse_sources, parts_of, read_documents, read_part

@@ -18,10 +18,10 @@ from datatrove.pipeline.writers.disk_base import DiskWriter
 
 from ..run_record import write_json
 from .boilerplate import boilerplate_spans, cut_spans
-from .documents import Document, Rejections, is_held_out
+from .documents import CODE, Document, Rejections, is_held_out
 from .file_formats import open_file
 from .languages import identify_language
-from .mojibake import repair_mojibake
+from .mojibake import broken_spans, repair_mojibake
 from .normalisation import normalise
 from .personal_data import mask_personal_data
 from .phrases import PhraseLists
@@ -29,12 +29,12 @@ from .quality import QualityClassifier
 from .rules import RuleSet
 from .sources import Part, read_part
 
-CODE = "code"  # the domain whose text is left as it is
+MOST_SPANS = 50  # that are noted of a rejected document
 # What is written of a document in any case, and what only where it says something.
 ALWAYS = ("domain", "source", "language", "licence")
 IF_ANY = (
     "source_id", "url", "group", "split", "kind", "quality", "cut_lines", "masked", "repaired",
-    "reason", "detail", "items",
+    "reason", "detail", "spans", "items",
 )  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def part_file(folder: str | Path, part: int) -> Path:
 def row_as_written(row: Row) -> dict:
     """What is written of a row: `id`, `text`, and of its metadata what says something."""
     written = {"id": row.id, "text": row.text, **{name: row.metadata.get(name, "") for name in ALWAYS}}
-    return written | {name: value for name in IF_ANY if (value := row.metadata.get(name))}
+    return written | {name: value for name in IF_ANY if (value := row.metadata.get(name, "")) != ""}
 
 
 class RowWriter(JsonlWriter):
@@ -55,18 +55,14 @@ class RowWriter(JsonlWriter):
     Args:
         folder: where the files go, one a part.
         file_name: the name within the folder; `${rank}` stands for the part, `${x}` for metadata.
-        reason: given to rows that carry none, in folders of rejected rows.
     """
 
     name = "rows"
 
-    def __init__(self, folder: str | Path, file_name: str = "${rank}.jsonl", reason: str = ""):
+    def __init__(self, folder: str | Path, file_name: str = "${rank}.jsonl"):
         super().__init__(str(folder), file_name, compression="zstd")
-        self.reason = reason
 
     def _default_adapter(self, document: Row) -> dict:
-        if self.reason:
-            document.metadata.setdefault("reason", self.reason)
         return row_as_written(document)
 
 
@@ -97,7 +93,7 @@ class ReadParts(PipelineStep):
             count = counts.setdefault(document.source, [0, 0])
             count[0] += 1
             count[1] += len(document.text)
-            yield row_of_document(document, rank)
+            yield row_of_document(document)
         for reason, count in rejections.counts.items():
             self.stat_update(f"unreadable: {reason}", value=count)
         write_json(
@@ -106,11 +102,11 @@ class ReadParts(PipelineStep):
         )
 
 
-def row_of_document(document: Document, part: int) -> Row:
-    """The row of a document of a part."""
+def row_of_document(document: Document) -> Row:
+    """The row of a document."""
     fields = {name: getattr(document, name) for name in
               ("domain", "source", "source_id", "url", "group", "language", "licence", "split", "kind")}  # fmt: skip
-    return Row(document.text, document.id, metadata={"part": part, "site": document.site, **fields})
+    return Row(document.text, document.id, metadata={"site": document.site, **fields})
 
 
 def document_of_row(row: Row) -> Document:
@@ -120,7 +116,7 @@ def document_of_row(row: Row) -> Document:
 
 
 class ReadRows(PipelineStep):
-    """Reads back the rows of the task's part that an earlier stage has written; none where it has written none.
+    """Reads back the rows of the task's part that an earlier stage has written, each with its number as `row`.
 
     Args:
         folder: the folder of a RowWriter.
@@ -134,9 +130,9 @@ class ReadRows(PipelineStep):
         self.folder = Path(folder)
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        for fields in read_rows(part_file(self.folder, rank)):
+        for number, fields in enumerate(read_rows(part_file(self.folder, rank))):
             text, identifier = fields.pop("text"), fields.pop("id")
-            row = Row(text, identifier, metadata={"part": rank, **fields})
+            row = Row(text, identifier, metadata={"row": number, **fields})
             row.metadata["site"] = document_of_row(row).site
             yield row
 
@@ -149,10 +145,12 @@ def read_rows(path: Path):
 
 
 class Reject(BaseFilter):
-    """A filter whose verdict has a reason and a detail."""
+    """A filter whose verdict has a reason, a detail, and, where it lies in some place, that place."""
 
-    def reject(self, row: Row, reason: str, detail: str) -> tuple[bool, str]:
+    def reject(self, row: Row, reason: str, detail: str, spans: list[tuple[int, int]] = ()) -> tuple[bool, str]:
         row.metadata["reason"], row.metadata["detail"] = reason, detail
+        if spans:
+            row.metadata["spans"] = [[start, end] for start, end in spans[:MOST_SPANS]]
         return False, reason
 
 
@@ -180,7 +178,8 @@ class RepairEncoding(Reject):
             self.stat_update("repaired")
         if share <= self.max_broken_share:
             return True
-        return self.reject(row, self.name, f"{share:.1%} of the characters are traces of a wrong encoding")
+        detail = f"{share:.1%} of the characters are traces of a wrong encoding"
+        return self.reject(row, self.name, detail, broken_spans(text))
 
 
 class NormaliseText(Reject):
@@ -255,7 +254,7 @@ class CutBoilerplate(Reject):
         self.stat_update("cut_lines", value=len(spans))
         text = cut_spans(row.text, spans).strip("\n")
         if not text.strip():
-            return self.reject(row, self.name, "nothing but navigation and notices")
+            return self.reject(row, self.name, "nothing but navigation and notices", spans)
         row.metadata["cut_lines"] = len(spans)
         row.text = text
         return True
@@ -305,7 +304,7 @@ class ScoreQuality(Reject):
         if classifier is None:
             return True
         score = classifier.clean_probability(row.text)
-        row.metadata["quality"] = max(round(score, 4), 0.0001)  # 0 would read as not scored
+        row.metadata["quality"] = round(score, 4)
         if score >= classifier.threshold:
             return True
         return self.reject(row, self.name, f"probability of being clean {score:.3f} is below {classifier.threshold:g}")

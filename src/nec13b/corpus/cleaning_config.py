@@ -1,21 +1,18 @@
 """The settings of the cleansing, and everything they name, loaded and checked before any work starts."""
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import pyarrow
-import pyarrow.parquet
-
 from ..errors import InputError
 from ..recipe_config import parse_mapping
 from ..run_record import fingerprint_of_file
 from .decontamination import ItemIndex, read_items
-from .duplicates import NearDuplicateSettings
-from .file_formats import kind_of_file
 from .mixture import CHARACTERS_PER_TOKEN, DEFAULT_PROPORTIONS, OTHER_CHARACTERS_PER_TOKEN
+from .near_duplicates import NearDuplicateSettings
 from .phrases import PhraseLists, load_phrase_lists
 from .quality import QualityClassifier
 from .rules import RuleSet, load_rule_sets
@@ -48,7 +45,7 @@ class CleanCorpusConfig(CorpusSettings):
     )
     word_lists: dict | str | None = field(
         default=None,
-        metadata={"help": 'Your own word lists by category, {"adult": "words.txt"}; each has a rule adult_word_share.'},
+        metadata={"help": 'Your own word lists by category, {"gambling": "words.txt"}: a rule gambling_word_share.'},
     )
     own_word_lists: bool = field(default=True, metadata={"help": "Use the project's word lists too."})
     quality: dict | str | None = field(
@@ -75,6 +72,9 @@ class CleanCorpusConfig(CorpusSettings):
     )
     repeated_line_documents: int = field(
         default=10, metadata={"help": "Documents of one site that make a shared line boilerplate. 0: do not look."}
+    )
+    repeated_line_share: float = field(
+        default=0.1, metadata={"help": "Share of the site's documents, 0 to 1, that must have the line as well."}
     )
     dedup_splits: int = field(
         default=1, metadata={"help": "Tasks that search hashes for duplicates; each holds its part in memory."}
@@ -122,7 +122,8 @@ class CleanCorpusConfig(CorpusSettings):
         if isinstance(self.quality, str) and "=" not in self.quality and not self.quality.startswith("{"):
             self.quality = {"": self.quality}
         self.quality = parse_mapping("quality", self.quality) or {}
-        for name in ("max_broken_share", "min_language_probability", "held_out_fraction", "quality_threshold"):
+        for name in ("max_broken_share", "min_language_probability", "repeated_line_share", "held_out_fraction",
+                     "quality_threshold"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise InputError(f"{name} must lie between 0 and 1, not {value}")
@@ -150,8 +151,11 @@ class CleanCorpusConfig(CorpusSettings):
         return NearDuplicateSettings(self.shingle, self.minhash_bands, self.minhash_rows, self.near_similarity)
 
 
-# Settings that change neither the documents nor the report.
-IMMATERIAL = {"output_dir", "overwrite_output_dir", "explain", "executor", "workers", "executor_options", "keep_work"}
+# Settings that do not change the documents: the mixture is planned anew when they are cleaned already.
+IMMATERIAL = {
+    "output_dir", "overwrite_output_dir", "explain", "executor", "workers", "executor_options", "keep_work",
+    "proportions", "train_tokens", "source_weights", "max_epochs",
+}  # fmt: skip
 # Settings whose files count, not their names; `request` has fingerprints of them.
 BY_CONTENT = {"corpus", "rules", "word_lists", "own_word_lists", "quality", "decontaminate", "tokenizer"}
 
@@ -167,7 +171,7 @@ class CleaningInputs:
         classifiers: the classifiers by domain.
         items: the evaluation items to keep out, or None.
         tokenizer: folder or Hub name of the tokenizer that counts, or empty.
-        request: what decides the result; equal requests have equal results.
+        request: what decides the documents; equal requests have equal documents.
     """
 
     parts: list[Part]
@@ -179,32 +183,40 @@ class CleaningInputs:
     request: dict
 
     @classmethod
-    def load(cls, config: CleanCorpusConfig) -> "CleaningInputs":
-        """Loads and checks everything; raises InputError for whatever cannot be used."""
-        sources = parse_sources(config.corpus)
+    def load(cls, config: CleanCorpusConfig, with_corpus: bool = True) -> "CleaningInputs":
+        """Loads and checks everything, or, for looking at a single text, everything but the corpus.
+
+        Raises:
+            InputError: something cannot be used.
+        """
         phrases = load_phrase_lists(config.word_lists, config.own_word_lists)
-        rule_sets = load_rule_sets(config.rules, phrases)
+        rule_sets = load_rule_sets(config.rules, phrases, list(config.word_lists))
         classifiers = load_classifiers(config)
         items = [item for path in config.decontaminate for item in read_items(path)]
+        tokenizer = config.tokenizer or ""
+        if tokenizer and Path(tokenizer).is_dir():  # tasks on other machines may run in another folder
+            tokenizer = str(Path(tokenizer).absolute())
+        index = ItemIndex(items) if items else None
+        if not with_corpus:
+            return cls([], phrases, rule_sets, classifiers, index, tokenizer, {})
+        sources = parse_sources(config.corpus)
         unknown = sorted(set(config.source_weights) - {source.label for source in sources})
         if unknown:
             known = ", ".join(source.label for source in sources)
             raise InputError(f"source_weights names {unknown[0]!r}, but the sources are {known}")
         parts = parts_of(sources, split_hub=True)
-        _check_columns(parts)
         settings = {name: value for name, value in vars(config).items() if name not in IMMATERIAL | BY_CONTENT}
         request = {
             "corpus": corpus_identity(sources),
             "rules": {domain: rules.written for domain, rules in rule_sets.items()},
             "word_lists": _digest({phrase: sorted(names) for phrase, names in phrases.categories.items()}),
             "quality": {d: [c.fingerprint, c.threshold] for d, c in sorted(classifiers.items())},
-            "decontaminate": _digest([[item.name, item.question] for item in items]),
-            "tokenizer": fingerprint_of_tokenizer(config.tokenizer) if config.tokenizer else "",
+            "decontaminate": _digest([dataclasses.astuple(item) for item in items]),
+            "tokenizer": fingerprint_of_tokenizer(tokenizer) if tokenizer else "",
             **settings,
         }
-        index = ItemIndex(items) if items else None
         plain = json.loads(json.dumps(request))  # as it will be read back
-        return cls(parts, phrases, rule_sets, classifiers, index, config.tokenizer or "", plain)
+        return cls(parts, phrases, rule_sets, classifiers, index, tokenizer, plain)
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -212,7 +224,7 @@ class CleaningInputs:
         return {domain: classifier.threshold for domain, classifier in self.classifiers.items()}
 
     @property
-    def count_tokens(self) -> "TokenCounter":
+    def token_counter(self) -> "TokenCounter":
         """Counts the tokens of a text."""
         return TokenCounter(self.tokenizer)
 
@@ -274,21 +286,3 @@ def fingerprint_of_tokenizer(tokenizer: str) -> str:
 
 def _digest(value) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
-
-
-def _check_columns(parts: list[Part]) -> None:
-    """Finds out before the work, and not in its middle, that the first Parquet file of a source lacks the text."""
-    looked_at = set()
-    for part in parts:
-        if part.source.label in looked_at or not part.path or kind_of_file(part.path) != "parquet":
-            continue
-        looked_at.add(part.source.label)
-        try:
-            names = pyarrow.parquet.read_schema(part.path).names
-        except (pyarrow.ArrowInvalid, OSError):
-            continue  # a damaged file is noted when it is read
-        if part.source.text_field not in names:
-            raise InputError(
-                f"{part.path} has no column {part.source.text_field!r} (it has {', '.join(names)}); "
-                "add ,text_field=NAME to the entry"
-            )

@@ -1,29 +1,36 @@
 """Keeping the questions of the evaluation out of the training text: JSQuAD, JCommonsenseQA, Rakuda, or any other list.
 
 An item is a question. A document contains it where most of the question's n-grams of characters stand close together in
-it, so that a copy with other punctuation, or with a few words changed, is found as well. What a question is about (a
+it, so that a copy with other punctuation, or with a few words changed, is found as well. A short question ("What is a
+deer?") is a common phrase; it counts where its choices, or one of its answers, follow. What a question is about (a
 passage of Wikipedia, in JSQuAD) is no secret, and documents that contain only that are kept.
 """
 
 import gzip
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import ahocorasick_rs
 import numpy as np
 from datatrove.data import Document as Row
-from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers.disk_base import DiskWriter
 
 from ..errors import InputError
+from .blocks import Reject
 from .normalisation import normalise
-from .profile import hashes_of_ngrams
+from .phrases import lower_case
+from .profile import NEWLINE, STOP, SYMBOL, TextProfile, hashes_of_ngrams
 
 NGRAM = 8  # characters, about four Japanese words
-LEAST_CHARACTERS = 10  # shorter questions are common phrases
+LONG = 10  # letters: shorter questions are common phrases
+SHORTEST = 4  # letters of a question that is looked for at all
+REACH = 200  # letters within which the choices or an answer follow a short question
 OVERLAP = 0.8  # share of the question's n-grams that must be there
+CHOICE = re.compile(r"choice\d+")
 QUESTION_FIELDS = ("question", "text", "prompt", "input")
 
 
@@ -34,17 +41,21 @@ class Item:
     Attributes:
         name: `file:id`, for the report.
         question: its text.
+        choices: the answers to choose from, if there are any.
+        answers: the right answers, in any wording.
     """
 
     name: str
     question: str
+    choices: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
 
 
 def read_items(path: str | os.PathLike) -> list[Item]:
     """The questions of an evaluation file, JSONL or JSON, plain or .gz.
 
-    A row's question is its field `question`, `text`, `prompt` or `input`, or the first of its `turns`; a file in
-    SQuAD's form is taken apart.
+    A row's question is its field `question`, `text`, `prompt` or `input`, or the first of its `turns`, its choices are
+    `choices` or `choice0`, `choice1` and so on; a file in SQuAD's form is taken apart.
 
     Raises:
         InputError: the file cannot be read, or holds no question.
@@ -54,16 +65,15 @@ def read_items(path: str | os.PathLike) -> list[Item]:
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = data.decode("utf-8-sig")
-        questions = list(_questions(text))
+        items = [item for item in _items(text, name) if item.question.strip()]
     except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise InputError(f"cannot read evaluation items from {path}: {type(error).__name__} {error}") from None
-    items = [Item(f"{name}:{identifier}", question) for identifier, question in questions if question.strip()]
     if not items:
         raise InputError(f"{path} holds no item with a field {', '.join(QUESTION_FIELDS)}")
     return items
 
 
-def _questions(text: str) -> Iterator[tuple[str, str]]:
+def _items(text: str, name: str) -> Iterator[Item]:
     try:
         whole = json.loads(text)
     except json.JSONDecodeError:
@@ -71,52 +81,79 @@ def _questions(text: str) -> Iterator[tuple[str, str]]:
     if isinstance(whole, dict) and "data" in whole:  # SQuAD's form
         for article in whole["data"]:
             for paragraph in article["paragraphs"]:
-                yield from ((str(entry["id"]), entry["question"]) for entry in paragraph["qas"])
+                for entry in paragraph["qas"]:
+                    answers = dict.fromkeys(answer["text"] for answer in entry.get("answers", ()))
+                    yield Item(f"{name}:{entry['id']}", entry["question"], answers=tuple(answers))
         return
     for number, row in enumerate([whole] if isinstance(whole, dict) else whole, start=1):
-        question = next((row[name] for name in QUESTION_FIELDS if isinstance(row.get(name), str)), None)
+        question = next((row[field] for field in QUESTION_FIELDS if isinstance(row.get(field), str)), None)
         if question is None and isinstance(row.get("turns"), list) and row["turns"]:  # MT-Bench's form, Rakuda's too
             question = str(row["turns"][0])
         if question is not None:
-            identifier = next((row[name] for name in ("id", "q_id", "question_id") if name in row), number)
-            yield str(identifier), question
+            identifier = next((row[field] for field in ("id", "q_id", "question_id") if field in row), number)
+            choices = row.get("choices") or [row[field] for field in sorted(row) if CHOICE.fullmatch(field)]
+            yield Item(f"{name}:{identifier}", question, tuple(map(str, choices)) if isinstance(choices, list) else ())
 
 
 def _letters(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """(code points of the letters and digits, lower case; where each stands in the text)."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = text
-    codes = np.frombuffer(lower.encode("utf-32-le", "surrogatepass"), np.uint32)
-    places = np.flatnonzero(np.fromiter(map(str.isalnum, lower), bool, len(lower)))
-    return codes[places].astype(np.uint64), places
+    """(code points of the letters and digits, lower case, uint64; where each stands in the text)."""
+    profile = TextProfile(lower_case(text))
+    classes = profile.classes
+    places = np.flatnonzero((classes > NEWLINE) & (classes != STOP) & (classes != SYMBOL))
+    return profile.codes[places].astype(np.uint64), places
+
+
+def _string(codes: np.ndarray) -> str:
+    return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _letters_of(text: str) -> str:
+    return _string(_letters(normalise(text))[0])
 
 
 class ItemIndex:
-    """The n-grams of all questions, for looking them up in documents.
+    """What is looked for in documents: the n-grams of the long questions, and the short ones with what follows them.
 
-    Args:
-        items: the questions; those of fewer than ten letters are left out, as are those that occur twice.
+    Attributes:
+        items: the questions that are looked for; of those that occur twice, the first.
+        not_checked: those that are too short to be looked for, having no choices or answers, or next to no letters.
     """
 
     def __init__(self, items: list[Item]):
         self.items: list[Item] = []
-        grams, owners, self.sizes = [], [], []
-        seen: set[bytes] = set()
+        self.not_checked: list[Item] = []
+        self.sizes: dict[int, int] = {}  # number of n-grams of the long ones
+        self.short: dict[str, list[tuple[int, list[str], int]]] = {}  # (item, what follows, how many of it at least)
+        grams, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+        seen: set[tuple] = set()
         for item in items:
             codes, _ = _letters(normalise(item.question))
-            if len(codes) < LEAST_CHARACTERS or codes.tobytes() in seen:
+            beside = [letters for text in item.choices or item.answers if (letters := _letters_of(text))]
+            is_long = len(codes) >= LONG
+            key = (codes.tobytes(), () if is_long else tuple(beside))
+            if key in seen:
                 continue
-            seen.add(codes.tobytes())
-            own = np.unique(hashes_of_ngrams(codes, NGRAM))
-            grams.append(own)
-            owners.append(np.full(len(own), len(self.items), np.int64))
-            self.sizes.append(len(own))
+            seen.add(key)
+            if is_long:
+                own = np.unique(hashes_of_ngrams(codes, NGRAM))
+                grams.append(own)
+                owners.append(np.full(len(own), len(self.items), np.int64))
+                self.sizes[len(self.items)] = len(own)
+            elif beside and len(codes) >= SHORTEST:
+                needed = len(beside) if item.choices else 1
+                self.short.setdefault(_string(codes), []).append((len(self.items), beside, needed))
+            else:
+                self.not_checked.append(item)
+                continue
             self.items.append(item)
-        hashes = np.concatenate([np.zeros(0, np.uint64), *grams])
+        hashes = np.concatenate(grams)
         order = np.argsort(hashes, kind="stable")
         self.hashes = hashes[order]
-        self.owners = np.concatenate([np.zeros(0, np.int64), *owners])[order]
+        self.owners = np.concatenate(owners)[order]
+        self._automaton = None
+
+    def __getstate__(self) -> dict:  # the automaton is built anew in another process
+        return {**self.__dict__, "_automaton": None}
 
     def __deepcopy__(self, memo) -> "ItemIndex":
         return self  # nothing in it changes
@@ -127,10 +164,31 @@ class ItemIndex:
         Returns:
             (start, end, index of the item, share of its n-grams that is there) for each, in order of place.
         """
-        if not len(self.hashes) or len(text) < LEAST_CHARACTERS:
-            return []
         codes, places = _letters(text)
-        if len(codes) < NGRAM:
+        found = self._find_long(codes) + self._find_short(codes)
+        return sorted(
+            (int(places[begin]), int(places[end - 1]) + 1, owner, share) for begin, end, owner, share in found
+        )
+
+    def _find_short(self, codes: np.ndarray) -> list[tuple[int, int, int, float]]:
+        if not self.short:
+            return []
+        if self._automaton is None:
+            self._automaton = ahocorasick_rs.AhoCorasick(
+                list(self.short), implementation=ahocorasick_rs.Implementation.ContiguousNFA
+            )
+        letters = _string(codes)
+        found: dict[int, tuple[int, int, int, float]] = {}
+        questions = list(self.short)
+        for index, begin, end in self._automaton.find_matches_as_indexes(letters, overlapping=True):
+            following = letters[end : end + REACH]
+            for owner, beside, needed in self.short[questions[index]]:
+                if owner not in found and sum(text in following for text in beside) >= needed:
+                    found[owner] = (begin, end, owner, 1.0)
+        return list(found.values())
+
+    def _find_long(self, codes: np.ndarray) -> list[tuple[int, int, int, float]]:
+        if not len(self.hashes) or len(codes) < NGRAM:
             return []
         grams = hashes_of_ngrams(codes, NGRAM)
         first = np.searchsorted(self.hashes, grams)
@@ -150,9 +208,8 @@ class ItemIndex:
             span = _densest(hits, reach=2 * (self.sizes[owner] + NGRAM), needed=needed)
             if span:
                 begin, end, count = span
-                stop = int(places[min(end + NGRAM, len(places)) - 1]) + 1
-                found.append((int(places[begin]), stop, owner, count / self.sizes[owner]))
-        return sorted(found)
+                found.append((begin, min(end + NGRAM, len(codes)), owner, count / self.sizes[owner]))
+        return found
 
 
 def _densest(hits: list[tuple[int, int]], reach: int, needed: int) -> tuple[int, int, int] | None:
@@ -173,7 +230,7 @@ def _densest(hits: list[tuple[int, int]], reach: int, needed: int) -> tuple[int,
     return None
 
 
-class DropContaminated(BaseFilter):
+class DropContaminated(Reject):
     """Drops documents that contain a question of an evaluation set.
 
     Args:
@@ -183,18 +240,15 @@ class DropContaminated(BaseFilter):
 
     name = "decontamination"
 
-    def __init__(self, index: ItemIndex, exclusion_writer: DiskWriter):
+    def __init__(self, index: ItemIndex, exclusion_writer: DiskWriter | None = None):
         super().__init__(exclusion_writer)
         self.index = index
 
-    def filter(self, doc: Row) -> bool | tuple[bool, str]:
-        found = self.index.find(doc.text)
+    def filter(self, row: Row) -> bool | tuple[bool, str]:
+        found = self.index.find(row.text)
         if not found:
             return True
-        items = [self.index.items[owner] for _, _, owner, _ in found]
-        doc.metadata["reason"] = "decontamination"
-        doc.metadata["detail"] = f"contains {len(items)} items: {', '.join(item.name for item in items[:5])}"
-        doc.metadata["items"] = [item.name for item in items]
-        for item in items:
-            self.stat_update(item.name.split(":")[0])
-        return False, items[0].name.split(":")[0]
+        names = [self.index.items[owner].name for _, _, owner, _ in found]
+        row.metadata["items"] = names
+        detail = f"contains {len(names)} items: {', '.join(names[:5])}"
+        return self.reject(row, self.name, detail, [(start, end) for start, end, _, _ in found])

@@ -18,6 +18,7 @@ LETTER = re.compile(r"[^\W\d_]")
 JAPANESE_LETTER = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 SPLITS = ("train", "held_out")
+CODE = "code"  # the domain whose text is left as it is
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,232 +1,169 @@
-"""Duplicates across a corpus, exact and near, on datatrove's deduplication blocks.
+"""Exact duplicates across a corpus, and dropping duplicates of either sort with a word on what they duplicate.
 
-Exact duplicates are found by a hash of the text without its spaces. Near duplicates are found by MinHash over shingles
-of
-characters: datatrove sorts the signatures by band, and documents that agree in a band are candidates; ours is what
-makes the shingles, and what looks at the whole signature of each candidate pair before it believes it, so that the
-bands can be narrow (few near duplicates are missed) without throwing away strangers. Of a group of duplicates the
-first in the order
-of the corpus stays: list the better source first.
+Two texts are the same where they differ in white space only. Every part writes a hash of each of its texts, divided by
+hash; each division is sorted; and of equal texts the first in the order of the corpus stays, so list the better source
+first. (datatrove's blocks for this do not tell which document it was that stayed, and open a file of every part at
+once.)
 """
 
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
+import xxhash
 from datatrove.data import Document as Row
 from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
-from datatrove.pipeline.dedup import ExactDedupConfig, MinhashConfig, MinhashDedupSignature
-from datatrove.utils.hashing import HashConfig
-from datatrove.utils.word_tokenizers import WordTokenizer
+from datatrove.pipeline.writers.disk_base import DiskWriter
 
-from .profile import DIGIT, HIRAGANA, KANJI, KATAKANA, LATIN, LETTER, TextProfile, hashes_of_ngrams
+from .blocks import Reject
 
-PAIR = np.dtype([("file", "<u4"), ("document", "<u4"), ("other_file", "<u4"), ("other_document", "<u4")])
-BLOCK = 4096  # shingles hashed at once; their products with all hash functions fit into the cache of a core
-
-
-def text_without_space(document: Row) -> bytes:
-    """What exact duplicates have in common."""
-    return "".join(document.text.split()).encode()
+TEXT = np.dtype([("hash", "<u8"), ("row", "<u4")])
+# A document that goes: its row in the part, and where the one stands that it duplicates.
+DUPLICATE = np.dtype([("row", "<u4"), ("first_part", "<u4"), ("first_row", "<u4")])
 
 
-def first_parts_first(document: Row) -> int:
-    """datatrove's priority, 1 to 65535: the earlier the part of the corpus, the higher."""
-    return max(1, 65_535 - document.metadata["part"])
+def hash_of_text(text: str) -> int:
+    """A 64-bit hash of the text without its white space."""
+    return xxhash.xxh64_intdigest("".join(text.split()).encode())
 
 
-def exact_config() -> ExactDedupConfig:
-    """datatrove's settings for exact duplicates."""
-    return ExactDedupConfig(content_getter=text_without_space, document_priority=first_parts_first)
+def divisions(hashes: np.ndarray, splits: int) -> np.ndarray:
+    """Where to cut sorted 64-bit hashes into `splits` ranges of equal width: indices, shape (splits - 1,).
 
-
-@dataclass(frozen=True)
-class NearDuplicateSettings:
-    """What counts as a near duplicate.
-
-    Attributes:
-        shingle: kana and kanji in a shingle, or half the Latin letters. Four are about two Japanese words, of which
-            strangers share 3 in 1,000.
-        bands: bands of the signature; agreeing in one makes two documents candidates.
-        rows: hashes of a band.
-        similarity: estimated Jaccard similarity of the shingles, 0 to 1, from which on candidates are duplicates.
+    A hash h falls into range h * splits >> 64.
     """
-
-    shingle: int = 4
-    bands: int = 25
-    rows: int = 4
-    similarity: float = 0.45
-
-    @property
-    def hashes(self) -> int:
-        """Length of a signature."""
-        return self.bands * self.rows
-
-    def minhash_config(self) -> MinhashConfig:
-        """datatrove's settings of the same meaning."""
-        return MinhashConfig(
-            n_grams=self.shingle, num_buckets=self.bands, hashes_per_bucket=self.rows, hash_config=HashConfig(32)
-        )
+    edges = np.array([-(-(split << 64) // splits) for split in range(1, splits)], np.uint64)
+    return np.searchsorted(hashes, edges)
 
 
-def shingles_of(text: str, length: int) -> np.ndarray:
-    """Hashes of the different shingles of a text: n-grams of its letters and digits, all widths and cases alike.
-
-    A shingle that begins with a kana or kanji has `length` letters, any other twice as many: four letters of English
-    would say nothing, since every novel has them all.
-
-    Returns:
-        uint64, shape (shingles,); empty for a text of fewer letters.
-    """
-    profile = TextProfile(unicodedata.normalize("NFKC", text).lower())
-    classes = profile.classes
-    japanese = (classes == HIRAGANA) | (classes == KATAKANA) | (classes == KANJI)
-    letters = japanese | (classes == LATIN) | (classes == LETTER) | (classes == DIGIT)
-    codes, japanese = profile.codes[letters].astype(np.uint64), japanese[letters]
-    shingles = [np.zeros(0, np.uint64)]
-    for wanted, n in ((japanese, length), (~japanese, 2 * length)):
-        if len(codes) >= n:
-            shingles.append(hashes_of_ngrams(codes, n)[wanted[: len(codes) - n + 1]])
-    return np.unique(_mixed(np.concatenate(shingles)))
+def division_file(folder: str | Path, split: int, part: int) -> Path:
+    """Where what a part has in a division lies."""
+    return Path(folder) / f"{split:04d}" / f"{part:05d}.bin"
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
-    """SplitMix64's finaliser (Steele, Lea and Flood, 2014): every input bit reaches every output bit."""
-    values = values ^ (values >> np.uint64(30))
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def minhash_signature(shingles: np.ndarray, hashes: int) -> np.ndarray:
-    """The smallest value of each hash function over the shingles, uint32, shape (hashes,).
+class WriteTextHashes(PipelineStep):
+    """Writes the hashes of a part's texts, divided by hash, and the ids of its documents. One task a part.
 
     Args:
-        shingles: from `shingles_of`, at least one.
-        hashes: number of hash functions, of the multiply-shift family (Dietzfelbinger et al., 1997).
-    """
-    generator = np.random.default_rng(13)
-    factors = generator.integers(0, 1 << 63, hashes, np.uint64) * np.uint64(2) + np.uint64(1)
-    terms = generator.integers(0, 1 << 63, hashes, np.uint64)
-    smallest = np.full(hashes, np.iinfo(np.uint64).max, np.uint64)
-    for start in range(0, len(shingles), BLOCK):
-        products = factors[:, None] * shingles[None, start : start + BLOCK] + terms[:, None]
-        np.minimum(smallest, products.min(axis=1), out=smallest)
-    return (smallest >> np.uint64(32)).astype(np.uint32)
-
-
-class _NoWords(WordTokenizer):
-    """Stands where datatrove would load a word segmenter; shingles of characters need none."""
-
-    def word_tokenize(self, text: str) -> list[str]:
-        raise NotImplementedError
-
-    sent_tokenize = span_tokenize = word_tokenize
-
-
-class WriteMinhashSignatures(MinhashDedupSignature):
-    """datatrove's first MinHash step with shingles of characters; also keeps each whole signature for verification.
-
-    Args:
-        output_folder: for datatrove's signatures by band.
-        signatures: folder for the whole signatures, one file a part, a row of uint32 a document.
-        settings: what counts as a near duplicate.
-    """
-
-    def __init__(self, output_folder: str, signatures: str, settings: NearDuplicateSettings):
-        super().__init__(output_folder, settings.minhash_config(), language=_NoWords())
-        self.signatures, self.settings = signatures, settings
-
-    def get_shingles(self, text: str) -> np.ndarray:
-        return shingles_of(text, self.settings.shingle).reshape(-1, 1)
-
-    def get_signature(self, shingles: np.ndarray) -> list[list[int]]:
-        self._whole = minhash_signature(shingles[:, 0], self.settings.hashes)
-        return [band.tolist() for band in np.split(self._whole, self.settings.bands)]
-
-    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1):
-        path = signature_file(self.signatures, rank)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            none = np.zeros(self.settings.hashes, np.uint32)
-
-            def noting() -> DocumentsPipeline:
-                for row in data:
-                    self._whole = none
-                    yield row
-                    file.write(self._whole.astype("<u4").tobytes())
-
-            super().run(noting(), rank, world_size)
-
-
-def signature_file(folder: str, part: int) -> Path:
-    """Where the whole signatures of a part lie."""
-    return Path(folder) / f"{part:05d}.u32"
-
-
-class KeepFirstOfCluster(PipelineStep):
-    """Believes the candidate pairs whose signatures agree enough, and notes all but the first document of each cluster.
-
-    Takes the place of datatrove's third MinHash step, whose survivor is an arbitrary one. One task.
-
-    Args:
-        pairs: folder of datatrove's candidate pairs.
-        signatures: folder of the whole signatures.
-        output_folder: for the documents to remove, as datatrove's fourth step reads them.
-        settings: what counts as a near duplicate.
+        folder: gets one file a division and part, of (hash, row), sorted.
+        identifiers: gets the ids, for `DropDuplicates`.
+        splits: in how many tasks the next step searches.
     """
 
     type = "🫂 - DEDUP"
-    name = "near-duplicate clusters"
+    name = "text hashes"
 
-    def __init__(self, pairs: str, signatures: str, output_folder: str, settings: NearDuplicateSettings):
+    def __init__(self, folder: Path, identifiers: Path, splits: int):
         super().__init__()
-        self.pairs, self.signatures, self.output_folder, self.settings = pairs, signatures, output_folder, settings
+        self.folder, self.identifiers, self.splits = folder, identifiers, splits
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> None:
+        hashes, rows, ids = [], [], []
+        for row in data:
+            with self.track_time():
+                hashes.append(hash_of_text(row.text))
+                rows.append(row.metadata["row"])
+                ids.append(orjson.dumps(row.id))
+        texts = np.zeros(len(hashes), TEXT)
+        texts["hash"], texts["row"] = np.array(hashes, np.uint64), np.array(rows, np.uint32)
+        texts.sort(order=("hash", "row"))
+        for split, chosen in enumerate(np.split(texts, divisions(texts["hash"], self.splits))):
+            path = division_file(self.folder, split, rank)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            chosen.tofile(path)
+        self.identifiers.mkdir(parents=True, exist_ok=True)
+        names, ends = _identifier_files(self.identifiers, rank)
+        names.write_bytes(b"".join(ids))
+        np.cumsum([0, *map(len, ids)]).astype("<u8").tofile(ends)
+
+
+def _identifier_files(folder: Path, part: int) -> tuple[Path, Path]:
+    return folder / f"{part:05d}.json", folder / f"{part:05d}.ends"
+
+
+class FindExactDuplicates(PipelineStep):
+    """Finds the texts that stand in the corpus already. One task a division, which it holds in memory, 32 bytes a text.
+
+    Args:
+        folder: from `WriteTextHashes`.
+        found: gets a file for each part, as `DropDuplicates` reads them.
+    """
+
+    type = "🫂 - DEDUP"
+    name = "exact duplicates"
+
+    def __init__(self, folder: Path, found: Path):
+        super().__init__()
+        self.folder, self.found = folder, found
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> None:
-        parents: dict[tuple[int, int], tuple[int, int]] = {}
-
-        def first_of(node: tuple[int, int]) -> tuple[int, int]:
-            root = node
-            while (parent := parents.get(root, root)) != root:
-                root = parent
-            while (parent := parents.get(node, node)) != root:
-                parents[node], node = root, parent
-            return root
-
         with self.track_time():
-            for path in sorted(Path(self.pairs).glob("*.dups")):
-                for pair in self._believed(np.fromfile(path, PAIR)):
-                    one, other = first_of(tuple(pair[:2])), first_of(tuple(pair[2:]))
-                    if one != other:
-                        parents[max(one, other)] = min(one, other)
-            removed: dict[int, list[int]] = {}
-            for part, document in sorted(parents):
-                if first_of((part, document)) != (part, document):
-                    removed.setdefault(part, []).append(document)
-            folder = Path(self.output_folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            for part, documents in removed.items():
-                self.stat_update("removed", value=len(documents))
-                np.array(documents, "<u4").tofile(folder / f"{part:06d}.remove")
+            files = sorted((self.folder / f"{rank:04d}").glob("*.bin"))
+            each = [np.fromfile(file, TEXT) for file in files]
+            texts = np.concatenate([np.zeros(0, TEXT), *each])
+            parts = np.repeat(np.array([int(file.stem) for file in files], np.uint32), [len(own) for own in each])
+            order = np.argsort(texts["hash"], kind="stable")  # equal texts stay in the order of the corpus
+            hashes = texts["hash"][order]
+            is_first = np.diff(hashes, prepend=~hashes[:1]) != 0
+            first = order[np.maximum.accumulate(np.where(is_first, np.arange(len(order)), 0))]
+            again, first = order[~is_first], first[~is_first]
+            duplicates = np.zeros(len(again), DUPLICATE)
+            duplicates["row"] = texts["row"][again]
+            duplicates["first_part"], duplicates["first_row"] = parts[first], texts["row"][first]
+            self.stat_update("found", value=len(again))
+            write_duplicates(self.found, rank, parts[again], duplicates)
 
-    def _believed(self, pairs: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
-        """The pairs whose signatures agree in the wanted share of their hashes."""
-        rows = self._rows
-        for part, other_part in sorted(set(zip(pairs["file"].tolist(), pairs["other_file"].tolist()))):
-            chosen = pairs[(pairs["file"] == part) & (pairs["other_file"] == other_part)]
-            for start in range(0, len(chosen), BLOCK):
-                block = chosen[start : start + BLOCK]
-                agreeing = rows(part)[block["document"]] == rows(other_part)[block["other_document"]]
-                similar = agreeing.mean(axis=1) >= self.settings.similarity
-                self.stat_update("candidates", value=len(block))
-                self.stat_update("believed", value=int(similar.sum()))
-                yield from block[similar].tolist()
 
-    def _rows(self, part: int) -> np.ndarray:
-        flat = np.memmap(signature_file(self.signatures, part), "<u4", "r")
-        return flat.reshape(-1, self.settings.hashes)
+def write_duplicates(folder: Path, split: int, parts: np.ndarray, duplicates: np.ndarray) -> None:
+    """Writes what has been found, one file for each part that has any.
+
+    Args:
+        folder: for `DropDuplicates`.
+        split: which task has found it.
+        parts: the part of each duplicate, shape (duplicates,).
+        duplicates: of type DUPLICATE, shape (duplicates,).
+    """
+    order = np.lexsort((duplicates["row"], parts))
+    parts, duplicates = parts[order], duplicates[order]
+    present, begins = np.unique(parts, return_index=True)
+    for part, chosen in zip(present.tolist(), np.split(duplicates, begins[1:])):
+        path = division_file(folder, split, part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        chosen.tofile(path)
+
+
+class DropDuplicates(Reject):
+    """Drops the documents that were found to be duplicates, each with the id of the one that stays. One task a part.
+
+    Args:
+        found: from `FindExactDuplicates` or `KeepFirstOfCluster`.
+        identifiers: from `WriteTextHashes`.
+        name: the reason.
+        exclusion_writer: takes the documents that are dropped.
+    """
+
+    def __init__(self, found: Path, identifiers: Path, name: str, exclusion_writer: DiskWriter | None = None):
+        super().__init__(exclusion_writer)
+        self.found, self.identifiers, self.name = found, identifiers, name
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        files = sorted(self.found.glob(f"*/{rank:05d}.bin"))
+        duplicates = np.concatenate([np.zeros(0, DUPLICATE), *(np.fromfile(file, DUPLICATE) for file in files)])
+        self.first_of = {row: (part, first) for row, part, first in duplicates.tolist()}
+        return super().run(data, rank, world_size)
+
+    def filter(self, row: Row) -> bool | tuple[bool, str]:
+        first = self.first_of.get(row.metadata["row"])
+        if first is None:
+            return True
+        # Only a step that writes down what it drops needs to know the id.
+        first_id = self._identifier(*first) if self.exclusion_writer else ""
+        return self.reject(row, self.name, f"duplicate of {first_id}")
+
+    def _identifier(self, part: int, row: int) -> str:
+        names, ends = _identifier_files(self.identifiers, part)
+        begin, end = np.fromfile(ends, "<u8", 2, offset=8 * row).tolist()
+        with names.open("rb") as file:
+            file.seek(begin)
+            return orjson.loads(file.read(end - begin))

@@ -3,46 +3,52 @@
 from pathlib import Path
 
 from ..errors import InputError
-from .blocks import CODE, rules_for
+from .blocks import rules_for
 from .boilerplate import boilerplate_spans, cut_spans
 from .cleaning_config import CleanCorpusConfig, CleaningInputs
-from .documents import Rejections
-from .file_formats import kind_of_file, rows_of_file
+from .documents import CODE, Rejections
+from .file_formats import kind_of_file
 from .languages import identify_language
 from .mojibake import repair_mojibake
 from .normalisation import normalise
 from .personal_data import mask_personal_data
 from .rules import RuleSet, Verdict
+from .sources import Source, parse_sources, parts_of, read_part
 
 SHOWN = 3  # stretches of a broken rule
 SHOWN_CHARACTERS = 60
 
 
-def explain_file(path: Path, config: CleanCorpusConfig) -> str:
-    """A page of plain text about the text in a file: text, source code, an HTML page, or the first row of JSONL.
+def explain_file(entry: str, config: CleanCorpusConfig) -> str:
+    """A page of plain text about one text.
+
+    Args:
+        entry: a file as `--corpus` takes it, with options after commas: text, source code, an HTML page, or JSONL, WARC
+            or Parquet, of which the first document is taken. A file of any other name is read as text.
+        config: the settings; the corpus they name is not looked at.
 
     Raises:
         InputError: there is no text in it, or something the settings name cannot be used.
     """
-    inputs = CleaningInputs.load(config)
-    text = _text_of(path, config)
-    domain = CODE if kind_of_file(path) == "code" else ""
-    return "\n".join([f"{path}: {len(text):,} characters", "", *_explained(text, domain, config, inputs)])
+    inputs = CleaningInputs.load(config, with_corpus=False)
+    text, domain = _text_of(Source.parse(entry), config)
+    return "\n".join([f"{entry}: {len(text):,} characters", "", *_explained(text, domain, config, inputs)])
 
 
-def _text_of(path: Path, config: CleanCorpusConfig) -> str:
+def _text_of(source: Source, config: CleanCorpusConfig) -> tuple[str, str]:
+    """(text, domain, which is empty where nobody says it)."""
+    path = Path(source.location).expanduser()
     if not path.is_file():
         raise InputError(f"cannot read {path}: there is no such file")
     if not kind_of_file(path):
         try:
-            return path.read_text(encoding="utf-8-sig")
+            return path.read_text(encoding="utf-8-sig"), source.domain
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read {path} as text: {error}") from None
     rejections = Rejections()
-    for _, row in rows_of_file(path, "text", rejections, config.max_document_characters):
-        text = row.get("text") if isinstance(row, dict) else None
-        if isinstance(text, str) and text.strip():
-            return text
+    (part,) = parts_of(parse_sources([source]))
+    for document in read_part(part, rejections, config.max_document_characters, guess_domain=lambda text: ""):
+        return document.text, document.domain
     raise InputError(f"there is no text in {path}" + (f": {rejections}" if rejections.counts else ""))
 
 
@@ -54,6 +60,7 @@ def _explained(text: str, domain: str, config: CleanCorpusConfig, inputs: Cleani
         if not passed:
             dropped.append(f"{step}: {what}")
 
+    language = ""
     if domain == CODE:
         say("source code", True, "is left as it is; only its rules are asked")
     else:
@@ -64,15 +71,18 @@ def _explained(text: str, domain: str, config: CleanCorpusConfig, inputs: Cleani
         say("normalisation", bool(normal.strip()), "unchanged" if normal == text else f"{len(normal):,} characters")
         text = normal
         language, probability = identify_language(text)
+        wanted = [domain] if domain in config.languages else config.languages
         sure = probability >= config.min_language_probability
-        say("language", language in config.languages and sure, f"{language}, probability {probability:.2f}")
-        domain = language
+        say(
+            "language", language in wanted and sure, f"{language}, probability {probability:.2f}, {' or '.join(wanted)}"
+        )
+        domain = domain or language
         if config.cut_boilerplate:
             spans = boilerplate_spans(text, inputs.phrases)
             cut = [text[start:end].strip() for start, end in spans]
             text = cut_spans(text, spans).strip("\n")
             say("boilerplate", bool(text.strip()), f"{len(spans)} lines cut{_quoted(cut)}")
-    rules = rules_for(inputs.rule_sets, domain, domain)
+    rules = rules_for(inputs.rule_sets, domain, language)
     if rules is None:
         say("rules", True, f"there are none for {domain}")
     else:

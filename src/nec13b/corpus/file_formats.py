@@ -26,6 +26,7 @@ CODE_SUFFIXES = {
 COMPRESSIONS = {".gz", ".zst"}
 # What a row may say of its document besides the text.
 ROW_FIELDS = ("id", "url", "domain", "lang", "language", "licence", "license", "source", "group", "split", "kind")
+OTHER_FIELDS_BYTES = 65_536  # of a line of JSONL, besides its text
 Rows = Iterator[tuple[int | None, Any]]
 
 
@@ -56,16 +57,14 @@ def rows_of_file(path: Path, text_field: str, rejections: Rejections, max_charac
         text_field: under which key the text of a whole file or page is put.
         rejections: takes note of what cannot be read.
         max_characters: most characters of a document; longer lines are not even read into memory.
-
-    Raises:
-        InputError: a Parquet file has no such column.
     """
-    max_bytes = 4 * max_characters + 4096  # no text within the limit has more bytes
+    max_bytes = 4 * max_characters + 4096  # no text within the limit has more bytes in UTF-8,
+    max_line = 12 * max_characters + OTHER_FIELDS_BYTES  # nor in JSON, where a character may be written \\ud83d\\ude00
     kind = kind_of_file(path)
     if kind == "parquet":
         yield from _parquet_rows(path, text_field, rejections)
     elif kind == "rows":
-        for number, line in _lines(path, max_bytes, rejections):
+        for number, line in _lines(path, max_line, rejections):
             row = _parsed_json(path, number, line, rejections)
             if row is not None:
                 yield number, row
@@ -95,11 +94,42 @@ def open_file(path: Path) -> BinaryIO:
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")
     if path.suffix.lower() == ".zst":
-        # Several frames in one file are common: parallel compressors write them.
-        decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
-        reader = decompressor.stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
-        return io.BufferedReader(reader, buffer_size=2**20)
+        return io.BufferedReader(_ZstandardFile(path), buffer_size=2**20)
     return path.open("rb")
+
+
+class _ZstandardFile(io.RawIOBase):
+    """A compressed file of any number of frames; unlike the library's reader it raises EOFError where one is cut."""
+
+    def __init__(self, path: Path):
+        self.file = path.open("rb")
+        self.context = zstandard.ZstdDecompressor(max_window_size=2**31)
+        self.frame, self.unread, self.made = None, b"", memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+    def readinto(self, buffer) -> int:
+        while not len(self.made):
+            # Little at a time: a hostile file can hold 32,000 times as many bytes as it has.
+            data = self.unread or self.file.read(2**13)
+            if not data:
+                if self.frame is not None:
+                    raise EOFError("the file ends within a frame")
+                return 0
+            if self.frame is None:
+                self.frame = self.context.decompressobj()
+            self.made = memoryview(self.frame.decompress(data))
+            self.unread = self.frame.unused_data if self.frame.eof else b""
+            if self.frame.eof:
+                self.frame = None
+        size = min(len(buffer), len(self.made))
+        buffer[:size], self.made = self.made[:size], self.made[size:]
+        return size
 
 
 BROKEN_FILE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
@@ -128,7 +158,7 @@ def _parsed_json(path: Path, number: int, line: bytes, rejections: Rejections):
         reason = "invalid UTF-8"
     except (ValueError, RecursionError):  # JSONDecodeError, and integers of thousands of digits
         reason = "broken JSON"
-    if not line.endswith(b"\n"):  # zstandard does not tell a shortened file from a whole one
+    if not line.endswith(b"\n"):  # a plain file does not tell that it was shortened
         reason = "file ends early; its last line is cut"
     rejections.add(str(path), number, reason, line)
     return None
@@ -151,23 +181,53 @@ def _parquet_rows(path: Path, text_field: str, rejections: Rejections) -> Rows:
     import pyarrow
     import pyarrow.parquet
 
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        rejections.add(str(path), None, "not a readable Parquet file", str(error))
-        return
-    wanted = [column for column in dict.fromkeys((text_field, *ROW_FIELDS)) if column in file.schema_arrow.names]
-    if text_field not in wanted:
-        have = ", ".join(file.schema_arrow.names)
-        raise InputError(f"{path} has no column {text_field!r} (it has {have}); add ,text_field=NAME to the entry")
     number = 0
     try:
+        file = pyarrow.parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        if text_field not in names:
+            rejections.add(str(path), None, f"no column '{text_field}'", f"it has {', '.join(names)}")
+            return
+        wanted = [column for column in dict.fromkeys((text_field, *ROW_FIELDS)) if column in names]
         for batch in file.iter_batches(batch_size=256, columns=wanted):
-            for row in batch.to_pylist():
+            for row in _rows_of_batch(batch):
                 number += 1
-                yield number, row
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        rejections.add(str(path), number + 1, "file is damaged; the rest of it was not read", str(error))
+                if isinstance(row, UnicodeDecodeError):
+                    rejections.add(str(path), number, "invalid UTF-8", row.object)
+                else:
+                    yield number, row
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = "file is damaged; the rest of it was not read" if number else "not a readable Parquet file"
+        rejections.add(str(path), number + 1 if number else None, reason, str(error))
+
+
+def _rows_of_batch(batch) -> Iterator[dict | UnicodeDecodeError]:
+    """The rows of a batch; where a string is not valid UTF-8, the error in place of the row."""
+    try:
+        yield from batch.to_pylist()
+        return
+    except UnicodeDecodeError:
+        pass
+    for row in range(batch.num_rows):
+        try:
+            yield from batch.slice(row, 1).to_pylist()
+        except UnicodeDecodeError as error:
+            yield error
+
+
+def check_column(path: Path, text_field: str) -> None:
+    """Raises InputError where a Parquet file that can be read has no such column."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        names = pyarrow.parquet.read_schema(path).names
+    except (pyarrow.ArrowException, OSError):
+        return  # a damaged file is noted when it is read
+    if text_field not in names:
+        raise InputError(
+            f"{path} has no column {text_field!r} (it has {', '.join(names)}); add ,text_field=NAME to the entry"
+        )
 
 
 def shards_of_hub_data_set(name: str, configuration: str, split: str) -> int:

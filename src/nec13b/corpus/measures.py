@@ -2,7 +2,8 @@
 
 Shares are of the visible characters (or lines, or words) and lie between 0 and 1. Where published work has the same
 measure, the docstring names it: Gopher is Rae et al. 2021 (arXiv:2112.11446, appendix A.1.1), FineWeb Penedo et al.
-2024 (arXiv:2406.17557), Swallow Okazaki et al. 2024 (arXiv:2404.17733), C4 Raffel et al. 2020 (JMLR 21:140).
+2024 (arXiv:2406.17557), Swallow Okazaki et al. 2024 (arXiv:2404.17733), C4 Raffel et al. 2020 (JMLR 21:140),
+StarCoder2 Lozhkov et al. 2024 (arXiv:2402.19173).
 """
 
 import re
@@ -94,7 +95,7 @@ def mean_word_length(text: TextProfile) -> float:
 
 @measure
 def mean_sentence_length(text: TextProfile) -> float:
-    """Mean length of sentences in characters (Swallow)."""
+    """Mean length of sentences in characters (Swallow; llm-jp divides all characters by the number of 。 and 、)."""
     return float(text.sentence_lengths.mean()) if len(text.sentence_lengths) else 0.0
 
 
@@ -121,13 +122,15 @@ def mean_line_length(text: TextProfile) -> float:
 
 @measure
 def hiragana_share(text: TextProfile) -> float:
-    """Share of hiragana; running Japanese has a third to a half, word lists and headlines next to none (Swallow)."""
+    """Share of hiragana; running Japanese has a third to a half, word lists and headlines next to none.
+
+    Swallow divides by the Japanese letters, which gives more."""
     return text.share(HIRAGANA)
 
 
 @measure
 def katakana_share(text: TextProfile) -> float:
-    """Share of katakana; product lists and keyword spam have a lot (Swallow)."""
+    """Share of katakana; product lists and keyword spam have a lot. Swallow divides by the Japanese letters."""
     return text.share(KATAKANA)
 
 
@@ -222,13 +225,13 @@ def _short_lines(text: TextProfile) -> Iterator[tuple[int, int]]:
 
 @measure
 def short_english_line_share(text: TextProfile) -> float:
-    """Share of lines of fewer than 30 characters (FineWeb)."""
-    return float((text.line_lengths < SHORT_ENGLISH_LINE).mean()) if len(text.line_lengths) else 0.0
+    """Share of lines of at most 30 characters (FineWeb)."""
+    return float((text.line_lengths <= SHORT_ENGLISH_LINE).mean()) if len(text.line_lengths) else 0.0
 
 
 @spans_of(short_english_line_share)
 def _short_english_lines(text: TextProfile) -> Iterator[tuple[int, int]]:
-    return _lines_where(text, lambda line: len(line) < SHORT_ENGLISH_LINE)
+    return _lines_where(text, lambda line: len(line) <= SHORT_ENGLISH_LINE)
 
 
 @measure
@@ -270,7 +273,7 @@ def alphabetic_word_share(text: TextProfile) -> float:
 
 @measure
 def symbols_per_word(text: TextProfile) -> float:
-    """Hash signs and ellipses for each word (Gopher)."""
+    """Hash signs and ellipses for each word, together (Gopher counts each by itself)."""
     signs = text.text.count("#") + text.text.count("…") + text.text.count("...")
     return signs / len(text.words) if text.words else 0.0
 
@@ -286,7 +289,7 @@ def braces(text: TextProfile) -> float:
 
 @measure
 def generated_remarks(text: TextProfile) -> float:
-    """Remarks within the first 1,000 characters that a program wrote this file (StarCoder's rule)."""
+    """Remarks within the first 1,000 characters that a program wrote this file (StarCoder2 looks at five lines)."""
     return sum(1 for _ in _generated_remarks(text))
 
 
@@ -333,13 +336,13 @@ def _longest_runs(text: TextProfile) -> Iterator[tuple[int, int]]:
 
 @measure
 def top_2gram_share(text: TextProfile) -> float:
-    """Share of the commonest pair of characters (Gopher, on characters as Swallow does)."""
+    """Share of the commonest pair of characters among all pairs (Swallow; Gopher counts the characters in it)."""
     return text.top_ngram(2)
 
 
 @measure
 def top_4gram_share(text: TextProfile) -> float:
-    """Share of the commonest 4-gram of characters (Gopher, on characters as Swallow does)."""
+    """Share of the commonest 4-gram of characters among all (Swallow; Gopher counts the characters in it)."""
     return text.top_ngram(4)
 
 

@@ -1,12 +1,10 @@
-"""How much of each source goes into training: proportions of tokens by domain, and how often each source is gone
-through.
+"""How much of each source goes into training: proportions of tokens by domain, and passes through each source.
 
 The paper mixes Japanese, English and code in fixed proportions. Given a number of training tokens, each domain gets its
 share; within a domain the sources share it by their size times a weight. No source is gone through more than
-`max_epochs`
-times: up to four passes are about as good as new text (Muennighoff et al., 2023, arXiv:2305.16264). What a source may
-not give any more, the others of its domain give; what the domain cannot give makes the whole training shorter, since
-the proportions are kept.
+`max_epochs` times: up to four passes are about as good as new text (Muennighoff et al., 2023, arXiv:2305.16264). What a
+source may not give any more, the others of its domain give; what the domain cannot give makes the whole training
+shorter, since the proportions are kept.
 """
 
 import hashlib
@@ -71,12 +69,19 @@ class Mixture:
 
     def to_json(self) -> dict:
         total = sum(plan.train_tokens for plan in self.sources) or 1
+        repeats = _repeats(self.sources)
+        most = {
+            domain: max(times for plan, times in zip(self.sources, repeats) if plan.domain == domain)
+            for domain in self.proportions
+        }
         return {
             "format": FORMAT,
             "proportions": {domain: round(share, 6) for domain, share in self.proportions.items()},
             "wanted_tokens": self.wanted_tokens,
             "train_tokens": self.train_tokens,
             "max_epochs": self.max_epochs,
+            # Passes through the packed tokens of a domain, in which a weighted source stands several times.
+            "most_passes": {domain: round(self.max_epochs / times, 4) for domain, times in most.items()},
             "sources": [
                 {
                     "domain": plan.domain,
@@ -85,9 +90,9 @@ class Mixture:
                     "weight": plan.weight,
                     "epochs": round(plan.epochs, 4),
                     "share": round(plan.train_tokens / total, 4),
-                    "repeats": round(repeats, 4),
+                    "repeats": round(times, 4),
                 }
-                for plan, repeats in zip(self.sources, _repeats(self.sources))
+                for plan, times in zip(self.sources, repeats)
             ],
         }
 

@@ -53,6 +53,13 @@ def broken_share(text: str) -> float:
     return _broken(text)[0]
 
 
+def broken_spans(text: str) -> list[tuple[int, int]]:
+    """(start, end) of the traces of the commonest mix-up and of replacement characters, in order."""
+    _, mixup = _broken(text)
+    spans = [match.span() for match in mixup.traces.finditer(text)] if mixup else []
+    return sorted({*spans, *(match.span() for match in re.finditer(f"{REPLACEMENT}+", text))})
+
+
 def repair_mojibake(text: str) -> tuple[str, float]:
     """Undoes a mix-up of encodings where it can be undone for the whole text.
 

@@ -9,7 +9,7 @@ tokens; where a change could lose something (a name's glyph, a circled number, a
 - Control characters, byte order marks, zero-width spaces and text direction marks go; joiners that shape emoji and
   variation selectors that choose a kanji's glyph stay.
 - Line ends become \\n, spaces at the ends of lines go, at most one empty line stays between paragraphs.
-- A sign repeated for emphasis is kept three times at most; …… and ―― twice.
+- A sign repeated for emphasis is kept three times at most, …… and ―― twice; headings and rulers of Markdown stay.
 
 Source code is never passed through here.
 """
@@ -28,10 +28,13 @@ INVISIBLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
 )
 LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-TRAILING_SPACE = re.compile(r"[ \t\u00a0\u3000]+$", re.MULTILINE)
+# The look behind keeps it from trying anew at every space of a long row of them.
+TRAILING_SPACE = re.compile(r"(?<![ \t\u00a0\u3000])[ \t\u00a0\u3000]+$", re.MULTILINE)
 EMPTY_LINES = re.compile(r"\n{3,}")
 # What people repeat: exclamation and question marks, stops, long vowels and waves, laughter.
-REPEATED = re.compile(r"([!?！？。、,，.．・〜~ー＝=\-_*＊#＃笑草]|[wｗ])\1{3,}")
+REPEATED = re.compile(r"([!?！？。、,，.．・〜~ー＝＊＃笑草]|[wｗ])\1{3,}")
+# At the beginning of a line these are headings, rulers and fences of Markdown.
+REPEATED_IN_LINE = re.compile(r"(?<=[^\n=\-_*#])([=\-_*#])\1{3,}")
 REPEATED_PAIR_SIGN = re.compile(r"([…‥―─])\1{2,}")
 
 
@@ -48,5 +51,6 @@ def normalise(text: str) -> str:
         text = "".join(parts)
     text = REPEATED_PAIR_SIGN.sub(r"\1\1", text)
     text = REPEATED.sub(r"\1\1\1", text)
+    text = REPEATED_IN_LINE.sub(r"\1\1\1", text)
     text = TRAILING_SPACE.sub("", text)
     return EMPTY_LINES.sub("\n\n", text).strip("\n")

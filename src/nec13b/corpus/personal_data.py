@@ -2,7 +2,7 @@
 
 The patterns prefer to miss a number than to eat a date, a price or an ISBN: a Japanese phone number needs its
 separators or a word such as 電話 before it, a postal code needs its 〒 or a prefecture behind it, a card number must
-satisfy the Luhn check and begin as the card companies' numbers do.
+satisfy the Luhn check and begin with 3, 4, 5 or 6, as those of the card companies do.
 """
 
 import re
@@ -85,7 +85,7 @@ def _digits(text: str) -> list[int]:
 
 
 def _is_card(text: str) -> bool:
-    """Whether the digits are a card number: length, first digits of an issuer, and the Luhn sum (ISO/IEC 7812)."""
+    """Whether the digits are a card number by their length and the Luhn sum (ISO/IEC 7812)."""
     digits = _digits(text)
     if not 13 <= len(digits) <= 19 or len(set(digits)) < 2:
         return False

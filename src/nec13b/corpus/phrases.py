@@ -44,7 +44,7 @@ class PhraseLists:
         return self  # nothing in it changes
 
     def find(self, text: str) -> dict[str, list[tuple[int, int]]]:
-        """(start, end) of every phrase in the text, by category; of overlapping phrases the first and longest."""
+        """(start, end) of every phrase in the text, by category; of those that overlap the first and longest."""
         if not self._texts:
             return {}
         if self._automaton is None:
@@ -52,24 +52,35 @@ class PhraseLists:
             small = sum(map(len, self._texts)) <= TABLE_CHARACTERS
             self._automaton = ahocorasick_rs.AhoCorasick(
                 self._texts,
-                matchkind=ahocorasick_rs.MatchKind.LeftmostLongest,
+                matchkind=ahocorasick_rs.MatchKind.Standard,
                 implementation=kinds.DFA if small else kinds.ContiguousNFA,
             )
-        # Lower case has the same length in all but a few letters (İ); where it has not, case must match.
-        lower = text.lower()
-        if len(lower) != len(text):
-            lower = text
+        lower = lower_case(text)
         found: dict[str, list[tuple[int, int]]] = {}
-        for index, start, end in self._automaton.find_matches_as_indexes(lower):
-            phrase = self._texts[index]
+        for index, start, end in self._automaton.find_matches_as_indexes(lower, overlapping=True):
             if _stands_alone(lower, start, end):
-                for category in self.categories[phrase]:
+                for category in self.categories[self._texts[index]]:
                     found.setdefault(category, []).append((start, end))
-        return found
+        return {category: _apart(spans) for category, spans in found.items()}
+
+
+def _apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Of overlapping spans the first and longest."""
+    apart: list[tuple[int, int]] = []
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if not apart or start >= apart[-1][1]:
+            apart.append((start, end))
+    return apart
+
+
+def lower_case(text: str) -> str:
+    """The text in lower case, or the text itself where that would shift its characters (İ becomes two)."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether the phrase is cut out of a longer word of the same script."""
+    """Whether the phrase is a word by itself, not cut out of a longer one of the same script."""
     return not (
         (start > 0 and _joins(text[start - 1], text[start])) or (end < len(text) and _joins(text[end - 1], text[end]))
     )

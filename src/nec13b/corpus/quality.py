@@ -1,19 +1,19 @@
 """The learned filter: how likely a text is clean, by a fastText classifier over n-grams of characters.
 
 A text becomes a row of tokens: its characters, with words in Latin letters and numbers masked so that a subject does
-not decide, and marks of its layout (how long each line is, where it ends, what was said before). fastText (Joulin et
-al., 2017) averages the vectors of these tokens and their n-grams. No word segmenter is needed. The text is seen
-through up to three windows, so that its length does not decide either.
+not decide, marks of its layout (how long each line is, where it ends, what was said before), and marks of its shape as
+a whole (how many lines end without punctuation, how long they are, how much is hiragana). fastText (Joulin et al.,
+2017) averages the vectors of these tokens and their n-grams. No word segmenter is needed. The text is seen through up
+to three windows, so that its length does not decide either.
 """
 
-import json
 import os
 import re
 from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
-from ..run_record import fingerprint_of_file, read_json
+from ..run_record import fingerprint_of_file, read_json, write_json
 
 FORMAT = "nec13b-quality-1"
 CARD_NAME, MODEL_NAME = "quality.json", "model.bin"
@@ -25,6 +25,11 @@ LATIN = re.compile(r"[A-Za-z]+")
 NUMBER = re.compile(r"[0-9]+")
 WORD_OR_SIGN = re.compile(r"[a-z]+|[^\sa-z]")
 PHRASE = re.compile(r"[^、。！？,.!?\n]{6,}")
+SENTENCE_ENDS = "。．.!?！？…」』）)"
+STOP = re.compile("[。．.!?！？]")
+HIRAGANA = re.compile("[ぁ-ゖ]+")
+# Among hundreds of characters one mark of the whole window would be lost in the average, so it is said this often.
+SHAPE_REPEATS = 30
 
 
 def windows_of(text: str) -> list[str]:
@@ -61,7 +66,23 @@ def tokens_of(text: str, keep_words: bool = False) -> str:
                 tokens.append("<again>")
             seen.add(phrase)
         tokens.append("<end>")
-    return " ".join(tokens)
+    return " ".join(tokens + shape_of(text) * SHAPE_REPEATS)
+
+
+def shape_of(text: str) -> list[str]:
+    """What a window looks like as a whole, each mark a step on a rough scale; nothing for an empty one."""
+    lines = [line for line in map(str.strip, text.split("\n")) if line]
+    if not lines:
+        return []
+    size = sum(map(len, lines))
+    open_lines = round(4 * sum(line[-1] not in SENTENCE_ENDS for line in lines) / len(lines))
+    stops = min(4, int(80 * len(STOP.findall(text)) / size))
+    hiragana = min(5, int(10 * (len(text) - len(HIRAGANA.sub("", text))) / size))
+    length = (size // len(lines)).bit_length()
+    return [
+        f"<open{open_lines}>", f"<stops{stops}>", f"<hiragana{hiragana}>", f"<line{length}>",
+        f"<open{open_lines}stops{stops}>",
+    ]  # fmt: skip
 
 
 class QualityClassifier:
@@ -143,6 +164,5 @@ def load_fasttext(path: Path):
 
 
 def write_card(folder: Path, card: dict) -> None:
-    """Writes `quality.json` with the fingerprint of the model beside it."""
-    card = {"format": FORMAT, **card, "model": fingerprint_of_file(folder / MODEL_NAME)}
-    (folder / CARD_NAME).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Writes `quality.json` with the fingerprint of the model beside it; only now is the folder a classifier."""
+    write_json(folder / CARD_NAME, {"format": FORMAT, **card, "model": fingerprint_of_file(folder / MODEL_NAME)})

@@ -6,6 +6,9 @@ from pathlib import Path
 from .quality import CLEAN
 from .quality_training import Example, TrainQualityConfig
 
+# What the card holds for good: below these it names the kind among the limits.
+GOOD_AREA, GOOD_UNSEEN_AREA, GOOD_SHARE = 0.99, 0.95, 0.95
+
 
 def write_readme(
     path: Path, config: TrainQualityConfig, examples: list[Example], threshold: float, metrics: dict
@@ -20,11 +23,12 @@ def write_readme(
         metrics: from `quality_evaluation.evaluation`.
     """
     sources: dict[tuple[str, str, bool], int] = Counter(
-        ("clean" if example.kind == CLEAN else example.kind, example.source, example.held_out)
+        (example.kind, example.source, example.held_out)
         for example in examples
         if example.kind == CLEAN or example.kind not in config.dirtied_kinds
     )
     dirtied = Counter((example.kind, example.held_out) for example in examples if example.kind in config.dirtied_kinds)
+    held_out = metrics["held_out_documents"]
     lines = [
         f"# Quality classifier for domain `{config.domain}`",
         "",
@@ -35,8 +39,8 @@ def write_readme(
         "",
         "![Reliability, ROC curves, scores](quality.png)",
         "",
-        f"On held-out documents ({metrics['held_out_documents']['clean']:,} clean, "
-        f"{metrics['held_out_documents']['dirty']:,} dirty) the mean ROC-AUC over the kinds of dirt is "
+        "Half of the held-out documents chose the threshold. On the other half "
+        f"({held_out['clean']:,} clean, {held_out['dirty']:,} dirty) the mean ROC-AUC over the kinds of dirt is "
         f"**{metrics['roc_auc']:.4f}**;",
         f"at the threshold, of what the rules let through, precision is {metrics['precision']:.3f} and recall "
         f"{metrics['recall']:.3f}.",
@@ -47,14 +51,14 @@ def write_readme(
         "classifier alone.",
         "",
     ]
-    left_out = metrics.get("roc_auc_left_out", {})
+    left_out = metrics.get("left_out", {})
     lines += _table(
-        ["kind", "documents", "ROC-AUC", *(["ROC-AUC, kind left out"] if left_out else []), "rules", "classifier",
-         "together"],
+        ["kind", "documents", "ROC-AUC", "rules", "classifier", "together",
+         *(["ROC-AUC, kind never seen", "together, kind never seen"] if left_out else [])],
         [
             [kind, f"{row['documents']:,}", f"{metrics['roc_auc_by_kind'][kind]:.4f}",
-             *([f"{left_out[kind]:.4f}"] if left_out else []),
-             f"{row['rules']:.1%}", f"{row['classifier']:.1%}", f"{row['together']:.1%}"]
+             f"{row['rules']:.1%}", f"{row['classifier']:.1%}", f"{row['together']:.1%}",
+             *([f"{left_out[kind]['roc_auc']:.4f}", f"{left_out[kind]['together']:.1%}"] if left_out else [])]
             for kind, row in metrics["dirty_rejected_by_kind"].items()
         ],
     )  # fmt: skip
@@ -81,6 +85,7 @@ def write_readme(
         "",
         "## Limits",
         "",
+        *_weaknesses(metrics),
         "It sees characters, their n-grams and the layout, not sense: fluent nonsense, and whole sentences in the",
         "wrong order, look clean to it. What it has not learned from (see the kinds above) it may miss, and clean text",
         "of a sort that none of its sources resembles it may reject; look at the report of the cleansing before you",
@@ -88,6 +93,28 @@ def write_readme(
         "",
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _weaknesses(metrics: dict) -> list[str]:
+    """Where it fails, in words."""
+    weak = [f"{kind} ({area:.3f})" for kind, area in metrics["roc_auc_by_kind"].items() if area < GOOD_AREA]
+    passing = [
+        f"{kind} ({1 - row['together']:.0%})" for kind, row in metrics["dirty_rejected_by_kind"].items()
+        if row["together"] < GOOD_SHARE
+    ]  # fmt: skip
+    unseen = [
+        f"{kind} ({row['roc_auc']:.3f})" for kind, row in metrics.get("left_out", {}).items()
+        if row["roc_auc"] < GOOD_UNSEEN_AREA
+    ]  # fmt: skip
+    lines = []
+    for said, what in (
+        (f"Kinds that it has seen and still tells from clean text with an area below {GOOD_AREA:g}: ", weak),
+        (f"Kinds of which more than {1 - GOOD_SHARE:.0%} pass rules and classifier: ", passing),
+        (f"Kinds that it finds with an area below {GOOD_UNSEEN_AREA:g} when it has never seen them: ", unseen),
+    ):
+        if what:
+            lines += [said + ", ".join(what) + ".", ""]
+    return lines
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:

@@ -1,6 +1,8 @@
-"""How good the learned filter is on text it has not seen: ROC, precision, recall, reliability, by kind and source."""
+"""Making a learned filter, and how good it is on text it has not seen: ROC, precision, recall, by kind and source."""
 
+import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +10,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from .dirtying import KINDS
-from .quality import CLEAN, QualityClassifier
-from .quality_training import Example, TrainQualityConfig
+from .quality import CLEAN, MODEL_NAME, QualityClassifier, write_card
+from .quality_training import Example, TrainQualityConfig, train_classifier
 from .rules import RuleSet, load_rule_sets
 
 BINS = 10
@@ -24,12 +26,18 @@ class Scored:
         sources: `label/site`.
         scores: probability of being clean, 0 to 1.
         passed: whether the rules keep the text.
+        chooses: whether it is in the half by which the threshold is chosen; the other half says how good that is.
     """
 
     kinds: np.ndarray
     sources: np.ndarray
     scores: np.ndarray
     passed: np.ndarray
+    chooses: np.ndarray
+
+    def where(self, wanted: np.ndarray) -> "Scored":
+        """Those for which `wanted` (bool, one for each) holds."""
+        return Scored(**{name: values[wanted] for name, values in vars(self).items()})
 
     @property
     def is_clean(self) -> np.ndarray:
@@ -46,6 +54,60 @@ class Scored:
         return real if real.any() else ~self.is_clean
 
 
+@dataclass
+class Classified:
+    """A classifier that has been trained and tested.
+
+    Attributes:
+        threshold: for the wanted precision.
+        scored: the held-out examples.
+        metrics: from `evaluation`, and where kinds were left out `left_out`, by kind.
+    """
+
+    threshold: float
+    scored: Scored
+    metrics: dict
+
+
+def make_classifier(
+    examples: list[Example], config: TrainQualityConfig, rules: RuleSet | None, folder: Path
+) -> Classified:
+    """Trains a classifier into a folder, chooses its threshold and says how good it is; the card comes last."""
+    scored = _trained(examples, config, rules, folder)
+    threshold = threshold_for(scored.where(scored.chooses), config.wanted_precision, config.expected_dirty_share)
+    metrics = evaluation(scored, threshold, config.expected_dirty_share)
+    if config.leave_kinds_out:
+        metrics["left_out"] = {kind: left_out(examples, config, rules, kind) for kind in scored.dirty_kinds()}
+    card = {"domain": config.domain, "keep_words": config.keep_words, "threshold": threshold,
+            "wanted_precision": config.wanted_precision, "metrics": metrics}  # fmt: skip
+    write_card(folder, card)
+    return Classified(threshold, scored, metrics)
+
+
+def left_out(examples: list[Example], config: TrainQualityConfig, rules: RuleSet | None, kind: str) -> dict[str, float]:
+    """How well a classifier that has seen nothing of a kind of dirt, in training or for its threshold, finds it.
+
+    Returns:
+        `roc_auc`, and `together`, the share of the kind that rules and classifier reject.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        scored = _trained(examples, config, rules, Path(folder), without=kind)
+    others = scored.where(scored.chooses & (scored.kinds != kind))
+    threshold = threshold_for(others, config.wanted_precision, config.expected_dirty_share)
+    kept = (scored.scores >= threshold) & scored.passed
+    return {"roc_auc": round(auc_by_kind(scored)[kind], 4), "together": _share(~kept[scored.kinds == kind])}
+
+
+def _trained(
+    examples: list[Example], config: TrainQualityConfig, rules: RuleSet | None, folder: Path, without: str = ""
+) -> Scored:
+    """The held-out examples, scored by a classifier that is trained on the others."""
+    train_classifier(examples, config, folder / MODEL_NAME, without)
+    return score_held_out(
+        examples, QualityClassifier(folder, {"threshold": 0.5, "keep_words": config.keep_words}), rules
+    )
+
+
 def score_held_out(examples: list[Example], classifier: QualityClassifier, rules: RuleSet | None) -> Scored:
     """Scores the held-out examples; without rules all of them pass."""
     held_out = [example for example in examples if example.held_out]
@@ -54,6 +116,7 @@ def score_held_out(examples: list[Example], classifier: QualityClassifier, rules
         np.array([example.source for example in held_out]),
         np.array([classifier.clean_probability(example.text) for example in held_out]),
         np.array([rules is None or rules.first_broken(example.text) is None for example in held_out]),
+        np.array([hashlib.sha1(example.text.encode()).digest()[0] % 2 == 0 for example in held_out]),
     )
 
 
@@ -108,7 +171,8 @@ def threshold_for(scored: Scored, wanted_precision: float, dirty_share: float) -
 
 
 def evaluation(scored: Scored, threshold: float, dirty_share: float) -> dict:
-    """Everything that the card of a classifier says of it, in JSON's types."""
+    """Everything that the card of a classifier says of it, in JSON's types; of the half that did not choose."""
+    scored = scored.where(~scored.chooses)
     clean, kept = scored.is_clean, scored.scores >= threshold
     clean_share, dirty_kept = kept_shares(scored, threshold)
     areas = auc_by_kind(scored)

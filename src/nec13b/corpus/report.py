@@ -1,19 +1,24 @@
 """The report of a cleansing: its numbers as JSON, the mixture that follows from them, and the page that shows both."""
 
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
-from ..run_record import write_json
+from ..run_record import read_json, write_json
 from .cleaning_config import CleanCorpusConfig
-from .mixture import Mixture, plan_mixture
+from .decontamination import ItemIndex
+from .mixture import FORMAT as MIXTURE_FORMAT
+from .mixture import plan_mixture
 from .report_page import write_page
 from .sources import CLEAN_MARK_NAME
 from .tally import Tally, merge_tallies
 
 FORMAT = "nec13b-cleaning-1"
+REPORT_NAME = "report.json"
 
 
 class WriteReport(PipelineStep):
@@ -26,49 +31,75 @@ class WriteReport(PipelineStep):
         config: the settings.
         steps: the filters in their order.
         thresholds: the threshold of each domain's classifier.
+        items: the evaluation items that were looked for, if any were.
     """
 
     type = "📊 - STATS"
     name = "report"
 
     def __init__(
-        self, output: Path, work: Path, config: CleanCorpusConfig, steps: list[str], thresholds: dict[str, float]
+        self,
+        output: Path,
+        work: Path,
+        config: CleanCorpusConfig,
+        steps: Sequence[str],
+        thresholds: dict[str, float],
+        items: ItemIndex | None,
     ):
         super().__init__()
         self.output, self.work, self.config = output, work, config
-        self.steps, self.thresholds = steps, thresholds
+        self.steps, self.thresholds, self.items = steps, thresholds, items
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> None:
         tally = merge_tallies(self.work / "tallies")
-        mixture = mixture_of(tally, self.config)
-        report = report_of(tally, mixture, self.steps, self.thresholds)
-        write_json(self.output / "report.json", report)
-        write_page(self.output / "report.html", report)
-        # The mark of a cleansing that has ended, so it comes last.
-        write_json(self.output / CLEAN_MARK_NAME, report["mixture"])
+        report = report_of(tally, self.steps, self.thresholds, self.items)
+        _write(self.output, report | {"mixture": mixture_of(report["kept"]["parts"], self.config)})
         if not self.config.keep_work:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
-def mixture_of(tally: Tally, config: CleanCorpusConfig) -> Mixture | None:
-    """The mixture that the kept training documents allow; None where there is none of the wanted domains."""
+def _write(output: Path, report: dict) -> None:
+    write_json(output / REPORT_NAME, report)
+    write_page(output / "report.html", report)
+    # The mark of a cleansing that has ended, so it comes last.
+    write_json(output / CLEAN_MARK_NAME, report["mixture"])
+
+
+def report_with_mixture(output: Path, config: CleanCorpusConfig) -> dict:
+    """The report of a cleansing that has ended; where its mixture is not the wanted one, it is planned anew."""
+    report = read_json(output / REPORT_NAME, "recipes/clean_corpus.py")
+    wanted = json.loads(json.dumps(mixture_of(report["kept"]["parts"], config)))
+    if wanted != report["mixture"] or wanted != read_json(output / CLEAN_MARK_NAME, "recipes/clean_corpus.py"):
+        report["mixture"] = wanted
+        _write(output, report)
+    return report
+
+
+def mixture_of(parts: list[dict], config: CleanCorpusConfig) -> dict:
+    """The mixture that the kept training documents allow, in JSON's types; without sources where there are none.
+
+    Args:
+        parts: `kept.parts` of the report.
+        config: the settings.
+    """
     tokens: dict[tuple[str, str], int] = {}
-    for (domain, source, split, _), values in tally.under("kept"):
-        if split == "train":
-            tokens[domain, source] = tokens.get((domain, source), 0) + values["tokens"]
+    for part in parts:
+        if part["split"] == "train":
+            key = part["domain"], part["source"]
+            tokens[key] = tokens.get(key, 0) + part["tokens"]
     if not any(count for (domain, _), count in tokens.items() if domain in config.proportions):
-        return None
+        return {"format": MIXTURE_FORMAT, "proportions": {}, "most_passes": {}, "sources": []}
     present = {source for _, source in tokens}
     weights = {source: weight for source, weight in config.source_weights.items() if source in present}
-    return plan_mixture(tokens, config.proportions, config.train_tokens, weights, config.max_epochs)
+    return plan_mixture(tokens, config.proportions, config.train_tokens, weights, config.max_epochs).to_json()
 
 
-def report_of(tally: Tally, mixture: Mixture | None, steps: list[str], thresholds: dict[str, float]) -> dict:
-    """Everything that the page shows, in JSON's types.
+def report_of(tally: Tally, steps: Sequence[str], thresholds: dict[str, float], items: ItemIndex | None) -> dict:
+    """Everything that the page shows but the mixture, in JSON's types.
 
     Returns:
-        `read`, `unreadable`, `funnel` (what each step left and dropped, by domain), `reasons`, `kept`, `changed`,
-        `lengths`, `scores`, `kinds`, `languages`, `items`, `licences`, `mixture`, `examples`.
+        `read`, `unreadable`, `funnel` (what each step dropped and left), `reasons`, `kept`, `changed`, `lengths`,
+        `scores`, `thresholds`, `kinds`, `languages`, `items`, `items_looked_for`, `licences`, `examples`.
     """
     read = {"documents": int(tally.total("read", "documents")), "characters": int(tally.total("read", "characters"))}
     dropped: dict[str, dict] = {step: {"documents": 0, "characters": 0, "reasons": {}} for step in steps}
@@ -82,12 +113,13 @@ def report_of(tally: Tally, mixture: Mixture | None, steps: list[str], threshold
         {"domain": domain, "source": source, "split": split, "length": length, **values}
         for (domain, source, split, length), values in tally.under("kept")
     ]
-    left = read["documents"]
-    funnel = []
-    for step in steps:
-        left -= dropped[step]["documents"]
-        funnel.append({"step": step, "left": left, **{key: dropped[step][key] for key in ("documents", "characters")}})
     kept_characters = sum(row["characters"] for row in kept)
+    left = {"documents": sum(row["documents"] for row in kept), "characters": kept_characters}
+    funnel = []
+    for step in reversed(steps):  # what a step leaves is what is kept and what later steps drop
+        row = {key: dropped[step][key] for key in ("documents", "characters")}
+        funnel.insert(0, {"step": step, **row, "left": left["documents"], "left_characters": left["characters"]})
+        left = {key: left[key] + row[key] for key in left}
     return {
         "format": FORMAT,
         "read": read | {"sources": {source[0]: dict(values) for source, values in tally.under("read")}},
@@ -99,7 +131,7 @@ def report_of(tally: Tally, mixture: Mixture | None, steps: list[str], threshold
             "characters": kept_characters,
             "tokens": sum(row["tokens"] for row in kept),
             # What normalising, cutting and masking took from documents that were kept or dropped.
-            "characters_cut": read["characters"] - kept_characters - sum(dropped[step]["characters"] for step in steps),
+            "characters_cut": read["characters"] - left["characters"],
             "parts": kept,
         },
         "changed": {name[0]: dict(values) for name, values in tally.under("changed")},
@@ -109,8 +141,8 @@ def report_of(tally: Tally, mixture: Mixture | None, steps: list[str], threshold
         "kinds": {name[0]: dict(values) for name, values in tally.under("kinds")},
         "languages": _by_count({name[0]: values["documents"] for name, values in tally.under("languages")}),
         "items": _by_count({name[0]: values["documents"] for name, values in tally.under("items")}),
+        "items_looked_for": {"searchable": len(items.items), "too_short": len(items.not_checked)} if items else {},
         "licences": _by_count({name[0]: values["documents"] for name, values in tally.under("licences")}),
-        "mixture": mixture.to_json() if mixture else {"format": "nec13b-mixture-1", "proportions": {}, "sources": []},
         "examples": dict(sorted(tally.examples.items())),
     }
 

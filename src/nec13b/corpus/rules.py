@@ -14,17 +14,21 @@ function in `measures.py` and a line in the YAML file.
 
 import difflib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from ..errors import InputError
+from .documents import CODE
 from .measures import MEASURES, PHRASE_MEASURE, Measure, measure_of_phrases, spans_of_measure
 from .phrases import PhraseLists, load_phrase_lists
 from .profile import TextProfile
 
 OWN_RULES = Path(__file__).parent / "rule_sets.yaml"
+MOST_ADDED_WORDS = 0.015  # share of characters in words of a user's list that has no bound of its own
+SILENT = ("boilerplate", "boilerplate_line", "generated")  # lists that do other work than a rule's
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,15 @@ class RuleSet:
         return spans_of_measure(name, TextProfile(text, self.phrases))
 
 
-def load_rule_sets(path: str | os.PathLike | None = None, phrases: PhraseLists | None = None) -> dict[str, RuleSet]:
+def load_rule_sets(
+    path: str | os.PathLike | None = None, phrases: PhraseLists | None = None, added: Sequence[str] = ()
+) -> dict[str, RuleSet]:
     """The rule set of each domain, from a YAML file or, without one, the project's own.
+
+    Args:
+        path: the file.
+        phrases: the word lists; those of the project's rules that need a list which is not there are left out.
+        added: categories of the user's word lists; where no domain has a rule for one, every domain of prose gets one.
 
     Raises:
         InputError: the file cannot be read, or a rule set in it is bad; the message names the file and the domain.
@@ -140,4 +151,15 @@ def load_rule_sets(path: str | os.PathLike | None = None, phrases: PhraseLists |
     if not isinstance(domains, dict) or not all(isinstance(bounds, dict) for bounds in domains.values()):
         raise InputError(f"{path} must hold a mapping of rules for each domain")
     phrases = phrases if phrases is not None else load_phrase_lists()
+    if path == OWN_RULES:
+        lists_there = {category + PHRASE_MEASURE for category in phrases.names}
+        for bounds in domains.values():
+            for name in [name for name in bounds if name.endswith(PHRASE_MEASURE) and name not in lists_there]:
+                del bounds[name]
+    for category in added:
+        name = category + PHRASE_MEASURE
+        if category not in SILENT and not any(name in bounds for bounds in domains.values()):
+            for domain, bounds in domains.items():
+                if domain != CODE:
+                    bounds[name] = {"max": MOST_ADDED_WORDS}
     return {domain: RuleSet(bounds, f"{path}: {domain}", phrases) for domain, bounds in domains.items()}

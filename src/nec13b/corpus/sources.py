@@ -8,7 +8,8 @@
     hub:HuggingFaceFW/fineweb-2,name=jpn_Jpan,domain=ja   whatever datasets.load_dataset can stream
     runs/clean                                        the output of recipes/clean_corpus.py, with its split
 
-Reading is lazy, in a fixed order, and its memory is bounded by the longest document allowed.
+Reading is lazy and in a fixed order. Its memory is that of the longest document allowed, and 16 bytes for each row of a
+file that has an id (to tell of those that occur twice).
 """
 
 import dataclasses
@@ -26,11 +27,22 @@ import numpy as np
 
 from ..errors import InputError
 from .documents import LONE_SURROGATE, SPLITS, Document, Rejections, domain_of_text
-from .file_formats import kind_of_file, rows_of_file, rows_of_hub_data_set, shards_of_hub_data_set
+from .file_formats import (
+    Rows,
+    check_column,
+    kind_of_file,
+    rows_of_file,
+    rows_of_hub_data_set,
+    shards_of_hub_data_set,
+)
 
 DOMAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it becomes part of file and metric names
 LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?=$|[-_])")
+ISO_639_1 = {"jpn": "ja", "eng": "en"}  # what others call the languages of this project
 MAX_DOCUMENT_CHARACTERS = 5_000_000
+# Small files are read by one task, up to this size, and so many that there are not far more tasks than this.
+PART_BYTES, MOST_PARTS = 1_000_000, 4_000
 SAMPLE_DOMAINS = ("ja", "en", "code")
 # What recipes/clean_corpus.py leaves: the folder is a corpus only when the mark is there, and only `documents` of it.
 CLEAN_REQUEST_NAME, CLEAN_MARK_NAME, CLEAN_DOCUMENTS_NAME = "cleaning.json", "mixture.json", "documents"
@@ -42,7 +54,8 @@ class Source:
 
     Attributes:
         location: `sample`, a path, a glob pattern, or `hub:` and a data set name.
-        domain: the domain of every document; empty: each row's `domain` or `lang` field, else by file type and script.
+        domain: the domain of every document; empty: each row's `domain` field, the language in its `lang` field, else
+            by file type and script.
         text_field: the field that holds the text of a JSONL, Parquet or Hub row.
         split: the split of a Hub data set.
         name: the configuration (subset) of a Hub data set.
@@ -104,19 +117,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """What one task of a parallel run reads: a file, a shard of a Hub data set, or one domain of the sample.
+    """What one task of a parallel run reads: some files, a shard of a Hub data set, or one domain of the sample.
 
     Attributes:
         source: the corpus entry.
-        path: the file, absolute; empty for Hub and sample.
-        name: how documents of this part are called: `label/file`.
+        files: (path, how its documents are called: `label/file`) of each file; empty for Hub and sample.
+        name: how documents of a Hub data set or of the sample are called.
         shard, shards: which shard of how many, for a Hub data set.
-        cleaned: whether recipes/clean_corpus.py has written it; then its rows keep their ids and the labels of their
-        sources.
+        cleaned: whether recipes/clean_corpus.py has written it; then its rows keep their ids, the labels of their
+            sources, and their split.
     """
 
     source: Source
-    path: str = ""
+    files: tuple[tuple[str, str], ...] = ()
     name: str = ""
     shard: int = 0
     shards: int = 1
@@ -132,8 +145,10 @@ def parse_sources(entries) -> list[Source]:
     sources, taken = [], set()
     for entry in entries:
         source = Source.parse(entry)
-        if not source.is_sample and not source.hub_name:
-            _files_of(source)  # a missing file is found before any work starts
+        if not source.is_sample and not source.hub_name:  # what is missing is found before any work starts
+            parquet = (file for file in _files_of(source) if kind_of_file(file) == "parquet")
+            if (first := next(parquet, None)) is not None:
+                check_column(first, source.text_field)
         if source.label and source.label in taken:
             raise InputError(f"two corpus entries have the label {source.label!r}; labels tell sources apart")
         label = wanted = source.label or _label_of(source)
@@ -168,9 +183,11 @@ def parts_of(sources: list[Source], split_hub: bool = False) -> list[Part]:
         else:
             files = _files_of(source)
             root = Path(os.path.commonpath([file.parent for file in files])) if len(files) > 1 else None
-            for file in files:
-                name = f"{source.label}/{file.relative_to(root).as_posix()}" if root else source.label
-                parts.append(Part(source, str(file), name, cleaned=source.is_cleaned))
+            named = [
+                (str(f), f"{source.label}/{f.relative_to(root).as_posix()}" if root else source.label) for f in files
+            ]
+            cleaned = source.is_cleaned
+            parts += [Part(source, tuple(group), cleaned=cleaned) for group in _groups_of_files(named)]
     return parts
 
 
@@ -222,10 +239,26 @@ def read_part(
         return
     if source.hub_name:
         rows = rows_of_hub_data_set(source.hub_name, source.name, source.split, part.shard, part.shards)
-        place, domain = source.location, source.domain
-    else:
-        rows = rows_of_file(Path(part.path), source.text_field, rejections, max_document_characters)
-        place, domain = part.path, source.domain or ("code" if kind_of_file(part.path) == "code" else "")
+        yield from _documents_of(
+            rows, source.location, part.name, part, rejections, max_document_characters, guess_domain
+        )
+    for path, name in part.files:
+        rows = rows_of_file(Path(path), source.text_field, rejections, max_document_characters)
+        guess = (lambda text: "code") if kind_of_file(path) == "code" else guess_domain
+        yield from _documents_of(rows, path, name, part, rejections, max_document_characters, guess)
+
+
+def _documents_of(
+    rows: Rows,
+    place: str,
+    name: str,
+    part: Part,
+    rejections: Rejections,
+    max_document_characters: int,
+    guess_domain: Callable[[str], str],
+) -> Iterator[Document]:
+    """The documents of the rows of one file (at `place`); they are called by `name`."""
+    source = part.source
     identifiers, numbers = array("q"), array("Q")
     for number, row in rows:
         text = row.get(source.text_field) if isinstance(row, dict) else None
@@ -239,21 +272,19 @@ def read_part(
         elif LONE_SURROGATE.search(text):
             rejections.add(place, number, "lone surrogate (not valid Unicode)", ascii(text[:200]))
         else:
-            said = _said(row, "domain", "lang")
-            said = said if DOMAIN_NAME.fullmatch(said) else ""
             identifier = _said(row, "id")
             if identifier:
                 identifiers.append(hash(identifier))
                 numbers.append(number or 0)
-            split = _said(row, "split")
             if part.cleaned:
                 label, own_id, source_id = _said(row, "source"), identifier, _said(row, "source_id")
+                split = _said(row, "split")
             else:
-                own_id = part.name if number is None else f"{part.name}:{number}"
-                label, source_id = source.label, identifier or _said(row, "source")
+                own_id = name if number is None else f"{name}:{number}"
+                label, source_id, split = source.label, identifier or _said(row, "source"), ""
             yield Document(
                 text,
-                domain or said or guess_domain(text),
+                source.domain or _domain_said(row) or guess_domain(text),
                 label,
                 group=_said(row, "group"),
                 id=own_id,
@@ -267,6 +298,14 @@ def read_part(
     _, first = np.unique(np.frombuffer(identifiers, np.int64), return_index=True)
     for again in np.setdiff1d(np.arange(len(identifiers)), first):
         rejections.add(place, numbers[again], "duplicate id (the document is kept)")
+
+
+def _domain_said(row: dict) -> str:
+    """The domain that a row names, else the language it names (jpn, ja-JP and jpn_Jpan are ja), else nothing."""
+    if DOMAIN_NAME.fullmatch(domain := _said(row, "domain")):
+        return domain
+    code = LANGUAGE.match(_said(row, "lang"))
+    return ISO_639_1.get(code[0].lower(), code[0].lower()) if code else ""
 
 
 def _said(row: dict, *names: str) -> str:
@@ -338,6 +377,24 @@ def _files_of(source: Source) -> list[Path]:
             return found
         raise InputError(f"corpus pattern {source.location!r} matches no file that can be read")
     raise InputError(f"corpus path {source.location} does not exist (current folder: {Path.cwd()})")
+
+
+def _groups_of_files(named: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """Neighbouring small files together: (path, name) of each group's files.
+
+    How they are grouped depends on their sizes alone, so that it is the same on every machine.
+    """
+    sizes = [os.path.getsize(path) for path, _ in named]
+    most = max(PART_BYTES, sum(sizes) // MOST_PARTS)
+    group: list[tuple[str, str]] = []
+    size = 0
+    for file, own_size in zip(named, sizes):
+        if group and size + own_size > most:
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += own_size
+    yield group
 
 
 def _is_hidden(relative: Path) -> bool:

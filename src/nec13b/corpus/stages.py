@@ -11,8 +11,9 @@ import inspect
 import io
 import multiprocessing
 import os
+import resource
+import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -24,18 +25,20 @@ from pathlib import Path
 import dill
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
+from loguru import logger
 from tqdm import tqdm
 
 from ..errors import InputError
-
-# Bars of datatrove's steps start a thread that takes a lock every ten seconds; a worker forked in that moment would
-# wait for the lock for ever.
-tqdm.monitor_interval = 0
+from ..run_record import read_json, write_json
+from .child_processes import end_with_parent
 
 EXECUTORS = {"local": LocalPipelineExecutor, "slurm": SlurmPipelineExecutor, "ray": RayPipelineExecutor}
-OURS = {"self", "pipeline", "tasks", "workers", "logging_dir", "depends", "skip_completed"}
+OURS = {
+    "self", "pipeline", "tasks", "workers", "logging_dir", "depends", "skip_completed", "local_tasks",
+    "local_rank_offset",
+}  # fmt: skip
 NEEDED_BY_SLURM = ("partition", "time")
-SECONDS_BETWEEN_LOOKS = 0.5
+SUBMITTED_NAME = "slurm.json"
 
 
 @dataclass
@@ -51,6 +54,17 @@ class Stage:
     name: str
     pipeline: list[PipelineStep]
     tasks: int
+
+
+class AllowManyFiles(PipelineStep):
+    """Comes before a step of datatrove's that opens a file of every part at once: as many as the system allows."""
+
+    type = "📂 - FILES"
+    name = "many files"
+
+    def run(self, data=None, rank: int = 0, world_size: int = 1) -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @dataclass
@@ -94,8 +108,8 @@ class ExecutorSettings:
 
 
 class LocalExecutor(LocalPipelineExecutor):
-    """datatrove's local executor with other workers: they tell of nothing on the terminal, one that dies ends the run
-    with an error instead of a wait for ever, and they end themselves if the run is killed.
+    """datatrove's local executor with other workers: one that dies ends the run with an error instead of a wait for
+    ever, they end when the run is killed, and they tell of nothing on the terminal.
     """
 
     def run(self, ended_one: Callable[[], None] = lambda: None) -> None:
@@ -110,6 +124,9 @@ class LocalExecutor(LocalPipelineExecutor):
         ranks = self.get_incomplete_ranks()
         if not ranks:
             return
+        # Bars of datatrove's steps start a thread that takes a lock every ten seconds; a worker forked in that moment
+        # would wait for the lock for ever.
+        tqdm.monitor_interval = 0
         self.save_executor_as_json()
         if self.workers == 1:
             for rank in ranks:
@@ -141,16 +158,9 @@ _executor: LocalExecutor | None = None  # of a worker
 
 
 def _begin_worker(pickled: bytes, parent: int) -> None:
-    """Takes over the executor, and watches that the process which started this one is alive."""
     global _executor
+    end_with_parent(parent)
     _executor = dill.loads(pickled)
-
-    def end_with_parent() -> None:
-        while os.getppid() == parent:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _run_in_worker(rank: int) -> None:
@@ -168,6 +178,7 @@ def run_stages(stages: list[Stage], folder: Path, settings: ExecutorSettings) ->
     Returns:
         True when all stages have ended; False where they were handed to Slurm, which runs them when it can.
     """
+    logger.remove()  # datatrove would tell of every task on the terminal; its log files have it all
     if settings.executor == "ray":
         return _run_on_ray(stages, folder, settings)
     if settings.executor == "slurm":
@@ -222,20 +233,44 @@ def _run_on_ray(stages: list[Stage], folder: Path, settings: ExecutorSettings) -
 
 
 def _submit_to_slurm(stages: list[Stage], folder: Path, settings: ExecutorSettings) -> bool:
-    executor = None
+    _refuse_while_submitted(folder)
+    executors: list[SlurmPipelineExecutor] = []
     for stage in stages:
         options = {"venv_path": f"{sys.prefix}/bin/activate", "mail_type": "NONE", **settings.options}
-        executor = SlurmPipelineExecutor(
-            stage.pipeline,
-            tasks=stage.tasks,
-            workers=settings.workers or -1,
-            job_name=options.pop("job_name", "nec13b") + f"-{stage.name}",
-            logging_dir=str(folder / stage.name),
-            depends=executor,
-            **options,
+        executors.append(
+            SlurmPipelineExecutor(
+                stage.pipeline,
+                tasks=stage.tasks,
+                workers=settings.workers or -1,
+                job_name=options.pop("job_name", "nec13b") + f"-{stage.name}",
+                logging_dir=str(folder / stage.name),
+                depends=executors[-1] if executors else None,
+                **options,
+            )
         )
-    executor.run()
+    try:
+        executors[-1].run()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"sbatch failed: {getattr(error, 'stderr', None) or error}") from None
+    finally:
+        jobs = [str(executor.job_id) for executor in executors if executor.job_id not in (None, -1)]
+        write_json(folder / SUBMITTED_NAME, {"jobs": jobs})
     return False
+
+
+def _refuse_while_submitted(folder: Path) -> None:
+    """Raises InputError while jobs of an earlier call wait or run: two jobs would write the same files."""
+    if not (folder / SUBMITTED_NAME).is_file():
+        return
+    jobs = ",".join(read_json(folder / SUBMITTED_NAME, "recipes/clean_corpus.py")["jobs"])
+    try:
+        queue = subprocess.run(
+            ["squeue", "--noheader", "--format=%A", f"--jobs={jobs}"], capture_output=True, text=True
+        )
+    except OSError:  # nobody can tell
+        return
+    if left := " ".join(sorted(set(queue.stdout.split()))):
+        raise InputError(f"jobs of this run are still in Slurm's queue ({left}); wait, or call scancel {left}")
 
 
 class _Progress:

@@ -16,7 +16,9 @@ from datatrove.pipeline.base import PipelineStep
 from ..run_record import read_json, write_json
 from .blocks import part_file, read_rows, rules_for
 from .documents import SPLITS
+from .personal_data import find_personal_data
 from .rules import RuleSet
+from .sources import CLEAN_DOCUMENTS_NAME
 
 LENGTHS = ("short", "long")
 EXAMPLES = 3  # kept of each reason
@@ -141,10 +143,10 @@ class TallyPart(PipelineStep):
         for source, (documents, characters) in read["sources"].items():
             tally.add(f"read/{source}", documents=documents, characters=characters)
         for reason, documents in read["unreadable"].items():
-            tally.add(f"unreadable/{reason.replace('/', ' ')}", documents=documents)
+            tally.add(f"unreadable/{_plain(reason)}", documents=documents)
         for split in SPLITS:
             for length in LENGTHS:
-                for row in read_rows(part_file(self.output / "documents" / split / length, rank)):
+                for row in read_rows(part_file(self.output / CLEAN_DOCUMENTS_NAME / split / length, rank)):
                     self._add_kept(tally, row, length)
         for step in self.steps:
             for row in read_rows(part_file(self.output / "rejected" / step, rank)):
@@ -168,9 +170,9 @@ class TallyPart(PipelineStep):
         for kind, count in row.get("masked", {}).items():
             tally.add(f"changed/masked_{kind}", documents=1, count=count)
         if row.get("licence"):
-            tally.add(f"licences/{row['licence'].replace('/', ' ')}", documents=1)
+            tally.add(f"licences/{_plain(row['licence'])}", documents=1)
         if row.get("kind"):
-            tally.add(f"kinds/{row['kind']}", kept=1)
+            tally.add(f"kinds/{_plain(row['kind'])}", kept=1)
         if tally.wants_example(f"kept/{domain}", row["id"]):
             tally.add_example(f"kept/{domain}", _example(row, []))
 
@@ -178,18 +180,21 @@ class TallyPart(PipelineStep):
         text, domain, reason = row["text"], row["domain"] or "unknown", row["reason"]
         tally.add(f"rejected/{step}/{reason}/{domain}", documents=1, characters=len(text))
         tally.add(f"lengths/rejected/{domain}", **{length_bin(len(text)): 1})
-        if "quality" in row and step == "quality":
-            tally.add(f"scores/rejected/{domain}", **{str(score_bin(row["quality"])): 1})
+        if "quality" in row:  # what a later step drops has passed the learned filter
+            side = "rejected" if step == "quality" else "kept"
+            tally.add(f"scores/{side}/{domain}", **{str(score_bin(row["quality"])): 1})
         if step == "language":
             tally.add(f"languages/{row['language'] or 'unknown'}", documents=1)
         if row.get("kind"):
-            tally.add(f"kinds/{row['kind']}", **{step: 1})
+            tally.add(f"kinds/{_plain(row['kind'])}", **{step: 1})
         for item in row.get("items", ()):
-            tally.add(f"items/{item.replace('/', ' ')}", documents=1)
+            tally.add(f"items/{_plain(item)}", documents=1)
         name = f"{step}/{reason}"
         if tally.wants_example(name, row["id"]):
-            rules = rules_for(self.rule_sets, domain, row["language"]) if step == "rules" else None
-            tally.add_example(name, _example(row, rules.spans(reason, text) if rules else []))
+            spans = [(start, end) for start, end in row.get("spans", ())]
+            if step == "rules" and (rules := rules_for(self.rule_sets, domain, row["language"])):
+                spans = rules.spans(reason, text)
+            tally.add_example(name, _example(row, spans))
 
 
 def _example(row: dict, spans: list[tuple[int, int]]) -> dict:
@@ -199,8 +204,20 @@ def _example(row: dict, spans: list[tuple[int, int]]) -> dict:
         "domain": row["domain"],
         "characters": len(row["text"]),
         "detail": row.get("detail", ""),
-        "excerpt": excerpt_of(row["text"], spans),
+        "excerpt": excerpt_of(_without_personal_data(row["text"]), spans),
     }
+
+
+def _without_personal_data(text: str) -> str:
+    """The text with dots, as many as characters, over mail addresses and numbers: reports are passed around."""
+    for start, end, _ in find_personal_data(text):
+        text = text[:start] + "•" * (end - start) + text[end:]
+    return text
+
+
+def _plain(name: str) -> str:
+    """A name that may stand in a counter's."""
+    return name.replace("/", " ")
 
 
 def score_bin(score: float) -> int:

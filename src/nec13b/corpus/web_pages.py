@@ -6,12 +6,14 @@ as browsers do: byte order mark, HTTP header, the page's own declaration, and on
 """
 
 import logging
+import multiprocessing
 from pathlib import Path
 
 from charset_normalizer import from_bytes
 from datatrove.pipeline.extractors.base import ExtractorSandbox
 from w3lib.encoding import html_to_unicode
 
+from .child_processes import end_with_parent
 from .documents import Rejections
 from .file_formats import BROKEN_FILE, Rows, open_file
 
@@ -51,6 +53,7 @@ class _Sandbox(ExtractorSandbox):
     """datatrove's process for hostile work, which also ends when the one it works for is killed."""
 
     def _worker(self, conn, extract_fn) -> None:
+        end_with_parent(multiprocessing.parent_process().pid)
         self.parent_conn.close()  # its copy of the other end would keep the pipe open for ever
         super()._worker(conn, extract_fn)
 

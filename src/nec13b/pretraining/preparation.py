@@ -155,10 +155,7 @@ def prepare_tokens(
     documents = read_documents(sources, rejections, config.max_document_characters)
     if mixture:
         documents = repeated(documents, mixture)
-    proportions = mixture["proportions"] if mixture else None
-    shards = write_token_shards(
-        documents, tokenizer, output / "tokens", config.held_out_fraction, proportions=proportions
-    )
+    shards = write_token_shards(documents, tokenizer, output / "tokens", config.held_out_fraction, mixture=mixture)
     write_json(note, {"request": request, "rejected": dict(rejections.counts)})
     return tokenizer, shards, dict(rejections.counts)
 

@@ -34,7 +34,7 @@ def write_token_shards(
     folder: str | os.PathLike,
     held_out_fraction: float,
     shard_tokens: int = SHARD_TOKENS,
-    proportions: dict[str, float] | None = None,
+    mixture: dict | None = None,
 ) -> "TokenShards":
     """Tokenises documents into `folder`, which appears only when it is whole.
 
@@ -44,7 +44,7 @@ def write_token_shards(
         folder: where the shards go; replaced if it is there.
         held_out_fraction: share of documents (0 to 1, by hash) that goes to the held-out split.
         shard_tokens: most tokens in one file.
-        proportions: the mixture that the corpus was planned for; training takes it where no other is wanted.
+        mixture: the plan of the corpus (`mixture.json`); training takes its proportions where no others are wanted.
 
     Raises:
         InputError: there is no document, or the folder holds other files.
@@ -75,7 +75,7 @@ def write_token_shards(
         "vocab_size": handle.padded_vocab_size,
         "corpus": "sha256:" + corpus_digest.hexdigest(),
         "held_out_fraction": held_out_fraction,
-        "proportions": proportions,
+        "mixture": {name: mixture[name] for name in ("proportions", "most_passes")} if mixture else None,
         "streams": {"/".join(key): streams[key].close() for key in sorted(streams)},
     }
     write_json(building / INDEX_NAME, index)
@@ -227,8 +227,13 @@ class TokenShards:
 
     @property
     def proportions(self) -> dict[str, float] | None:
-        """The mixture that the corpus was planned for, if there is one."""
-        return self.index.get("proportions")
+        """The proportions that the corpus was planned for, if it was."""
+        return (self.index.get("mixture") or {}).get("proportions")
+
+    @property
+    def most_passes(self) -> dict[str, float]:
+        """How often training should go through a domain at most, where the corpus was planned."""
+        return (self.index.get("mixture") or {}).get("most_passes", {})
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Documents and tokens by `split/domain`."""
