@@ -1,7 +1,9 @@
 """The whole cleansing: every document is accounted for, and bad input never stops it or passes unnoticed."""
 
+import fcntl
 import gzip
 import json
+import re
 
 import pytest
 
@@ -9,6 +11,7 @@ from nec13b.corpus import parse_sources, read_documents
 from nec13b.corpus.blocks import part_file, read_rows
 from nec13b.corpus.cleaning import clean_corpus
 from nec13b.corpus.cleaning_config import CleanCorpusConfig
+from nec13b.corpus.report_page import WORDS
 from nec13b.errors import InputError
 
 STORY = (
@@ -127,9 +130,16 @@ def test_the_page_shows_what_the_numbers_say(cleaned):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert f"{report['read']['documents']:,}" in page
     assert "Evaluation items" in page or not report["items"]
+    table = {}
+    for line in page.split('<table class="reasons">')[1].split("</table>")[0].split("<tr>")[2:]:
+        cells = [" ".join(re.sub("<[^>]+>", "", cell).split()) for cell in line.split("<td")[1:]]
+        table[cells[0].partition(">")[2]] = int(cells[2].partition(">")[2].replace(",", ""))
+    expected = {}
     for step, reasons in report["reasons"].items():
-        for reason in reasons:
-            assert reason.replace("_", " ") in page or step == reason
+        for reason, by_domain in reasons.items():
+            name = WORDS[step] if step == reason else f"{WORDS[step]}: {reason.replace('_', ' ')}"
+            expected[name] = sum(by_domain.values())
+    assert table == expected
     for url in ("http://", "https://", "<script"):
         assert url not in page.replace("nec13b.invalid", "").split('<h2 id="examples">')[0], url
 
@@ -327,3 +337,96 @@ def test_tokens_are_counted_by_a_tokenizer_where_there_is_one(tmp_path, tokenize
 
 def test_part_files_have_the_names_of_the_parts():
     assert part_file("x", 7).as_posix() == "x/00007.jsonl.zst"
+
+
+def test_a_category_of_the_users_without_a_rule_gets_one(tmp_path, write_rows):
+    (tmp_path / "words.txt").write_text("時計\n図書館\n歯車\n", encoding="utf-8")
+    write_rows(tmp_path / "a.jsonl", [{"text": STORY}, {"text": re.sub("時計|図書館|歯車", "本", STORY)}])
+    report = clean(tmp_path / "a.jsonl", tmp_path / "out", word_lists={"clocks": str(tmp_path / "words.txt")},
+                   near_duplicates=False)  # fmt: skip
+    assert report["reasons"] == {"rules": {"clocks_word_share": {"ja": 1}}}
+
+
+def test_without_the_projects_word_lists_its_rules_for_them_are_gone(tmp_path, write_rows):
+    advertisement = STORY + "送料無料。今すぐクリック。激安通販。" * 3
+    write_rows(tmp_path / "a.jsonl", [{"text": advertisement}])
+    assert clean(tmp_path / "a.jsonl", tmp_path / "with")["kept"]["documents"] == 0
+    assert clean(tmp_path / "a.jsonl", tmp_path / "without", own_word_lists=False)["kept"]["documents"] == 1
+
+
+def test_reports_hold_no_personal_data(tmp_path, write_rows):
+    secret = "連絡は taro.yamada@yamada-ke.ne.jp か 03-1234-5678 まで。"
+    write_rows(tmp_path / "a.jsonl", [{"text": STORY + secret}, {"text": secret, "domain": "ja"}])
+    report = clean(tmp_path / "a.jsonl", tmp_path / "out", near_duplicates=False)
+    assert report["read"]["documents"] - report["kept"]["documents"] == 1
+    for name in ("report.json", "report.html"):
+        content = (tmp_path / "out" / name).read_text()
+        assert "taro.yamada" not in content
+        assert "1234-5678" not in content
+    (dropped,) = rows_of(tmp_path / "out" / "rejected")
+    assert dropped["text"] == secret  # what is set aside is whole, so that it can be taken back
+
+
+def test_domains_and_kinds_of_the_users_do_not_upset_the_counters(tmp_path, write_rows):
+    rows = [{"text": f"{i}。{STORY}", "kind": "web/blog", "licence": "CC/BY", "domain": "news-1"} for i in range(2)]
+    write_rows(tmp_path / "a.jsonl", rows)
+    report = clean(tmp_path / "a.jsonl", tmp_path / "out", near_duplicates=False)
+    assert report["kinds"] == {"web blog": {"kept": 2}}
+    assert report["licences"] == {"CC BY": 2}
+    assert {row["domain"] for row in report["kept"]["parts"]} == {"news-1"}
+
+
+def test_duplicates_name_the_document_that_stays(tmp_path, write_rows):
+    write_rows(tmp_path / "a.jsonl", [{"text": STORY}, {"text": STORY + "\n"}, {"text": STORY.replace("雨", "雪")}])
+    clean(tmp_path / "a.jsonl", tmp_path / "out")
+    details = {row["id"]: (row["reason"], row["detail"]) for row in rows_of(tmp_path / "out" / "rejected")}
+    assert details == {
+        "a:2": ("exact_duplicates", "duplicate of a:1"),
+        "a:3": ("near_duplicates", "duplicate of a:1"),
+    }
+
+
+def test_another_mixture_needs_no_other_cleaning(tmp_path, write_rows, monkeypatch):
+    write_rows(tmp_path / "a.jsonl", [{"text": STORY}])
+    out = tmp_path / "out"
+    first = clean(tmp_path / "a.jsonl", out, train_tokens=100)
+    before = {path: path.read_bytes() for path in (out / "documents").rglob("*.zst")}
+    monkeypatch.setattr("nec13b.corpus.cleaning.run_stages", lambda *_: pytest.fail("it was run again"))
+    second = clean(tmp_path / "a.jsonl", out, train_tokens=50, max_epochs=2)
+    assert second["mixture"] != first["mixture"]
+    assert json.loads((out / "mixture.json").read_text()) == second["mixture"]
+    assert json.loads((out / "report.json").read_text()) == second
+    assert {path: path.read_bytes() for path in (out / "documents").rglob("*.zst")} == before
+
+
+def test_a_run_that_was_killed_before_it_began_leaves_no_obstacle(tmp_path, write_rows):
+    write_rows(tmp_path / "a.jsonl", [{"text": STORY}])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".cleaning.json.123.tmp").write_text("{")
+    assert clean(tmp_path / "a.jsonl", tmp_path / "out")["kept"]["documents"] == 1
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path, write_rows, monkeypatch):
+    write_rows(tmp_path / "a.jsonl", [{"text": STORY}])
+    monkeypatch.setattr("nec13b.corpus.cleaning.SECONDS_FOR_OLD_WORKERS", 0)
+    (tmp_path / "out").mkdir()
+    with (tmp_path / "out" / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another run is at work in"):
+            clean(tmp_path / "a.jsonl", tmp_path / "out")
+    assert clean(tmp_path / "a.jsonl", tmp_path / "out")["kept"]["documents"] == 1
+
+
+def test_a_replacement_that_was_interrupted_is_gone_on_with(tmp_path, write_rows, monkeypatch):
+    write_rows(tmp_path / "a.jsonl", [{"text": STORY}, {"text": STORY}])
+    out = tmp_path / "out"
+    clean(tmp_path / "a.jsonl", out, max_epochs=2)
+    settings = {"long_document_characters": 50, "overwrite_output_dir": True}
+    with monkeypatch.context() as patch:
+        patch.setattr("nec13b.corpus.cleaning.run_stages", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            clean(tmp_path / "a.jsonl", out, **settings)
+    assert not (out / "mixture.json").exists()
+    assert not (out / "documents").exists()
+    report = clean(tmp_path / "a.jsonl", out, **settings)
+    assert [row["length"] for row in report["kept"]["parts"]] == ["long"]

@@ -96,3 +96,8 @@ def test_the_sample_is_in_the_languages_it_says(sample):
     prose = [document for document in sample if document.domain != "code"]
     wrong = [d.id for d in prose if len(d.text) > 500 and identify_language(d.text)[0] != d.language]
     assert len(wrong) < 0.01 * len(prose), wrong
+
+
+def test_honest_text_has_next_to_no_traces_of_a_wrong_encoding(sample):
+    shares = {document.id: repair_mojibake(document.text)[1] for document in sample if document.domain != "code"}
+    assert max(shares.values()) <= 0.01, max(shares, key=shares.get)

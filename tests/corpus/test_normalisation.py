@@ -52,3 +52,9 @@ def test_letters_are_never_lost(text):
         return [c for c in unicodedata.normalize("NFKC", s) if c.isalpha() and c not in "wー草笑"]
 
     assert letters(normalise(text)) == letters(text)
+
+
+def test_a_page_of_spaces_does_not_take_for_ever():
+    """The end of a line was once looked for from every space of it."""
+    assert normalise("一行" + " " * 300_000 + "目") == "一行" + " " * 300_000 + "目"
+    assert normalise("一行" + " \u3000" * 300_000 + "\n二行") == "一行\n二行"

@@ -101,3 +101,9 @@ def test_cutting_takes_whole_lines_only(text):
     assert all(spans[i][1] <= spans[i + 1][0] for i in range(len(spans) - 1))
     left = cut_spans(text, spans)
     assert not left or set(left.split("\n")) <= set(text.split("\n"))
+
+
+def test_lists_that_overlap_each_find_their_own():
+    """A phrase within one of another category was once not found."""
+    lists = PhraseLists({"a": ["無料", "送料無料"], "b": ["送料", "料無"]})
+    assert lists.find("送料無料です") == {"a": [(0, 4)], "b": [(0, 2)]}

@@ -76,3 +76,18 @@ def test_only_framed_lines_are_cut_and_those_inside_only_if_long(lines):
     if inside:
         for i in range(inside[0], inside[-1]):
             assert not gone[i] or len(texts[i].strip()) >= 30
+
+
+def test_code_is_passed_by(tmp_path):
+    rows = [row(f"# Licence\nx = {i}\n", domain="code") for i in range(9)]
+    left, _ = cut([rows], tmp_path)
+    assert left == [[f"# Licence\nx = {i}\n" for i in range(9)]]
+
+
+def test_on_a_large_site_a_line_must_stand_in_a_share_of_its_documents(tmp_path):
+    """A platform of many authors: one of them begins all of hers with the same line."""
+    rows = [row(f"{'山田の日記' if i % 20 == 0 else f'人{i}'}\n話{i}。\n山の便り") for i in range(100)]
+    left, _ = cut([rows], tmp_path, share=0.1)
+    assert left[0][20] == "山田の日記\n話20。"
+    left, _ = cut([rows], tmp_path / "low", share=0.05)
+    assert left[0][20] == "話20。"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nec13b.corpus import Document, Rejections, Source, domain_of_text, is_held_out, parse_sources, read_documents
+from nec13b.corpus.sources import parts_of, read_part
 from nec13b.errors import InputError
 
 TEXTS = ["春はあけぼの。\n", "Tea is ready.\n", "一行目だ。\n二行目\n"]
@@ -220,3 +221,82 @@ def test_real_corpora_are_read_whole(data):
     assert len(documents) == 1592 + 109
     assert {document.domain for document in documents} == {"ja", "en"}
     assert not rejected
+
+
+def test_a_long_document_of_escaped_characters_is_no_long_line(tmp_path):
+    text = "雨" * 900 + "\U00020b9f" * 90
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": text}) + "\n")  # six or twelve bytes a character
+    (document,), rejected = read(str(tmp_path / "a.jsonl"), max_document_characters=1000)
+    assert document.text == text
+    assert not rejected
+
+
+def test_a_compressed_text_that_was_cut_is_not_taken_for_whole(tmp_path):
+    whole = zstandard.compress("".join(f"第{i}段。" for i in range(50_000)).encode())
+    (tmp_path / "a.txt.zst").write_bytes(whole[:-9])
+    assert read(str(tmp_path / "a.txt.zst")) == ([], {"file ends early or is damaged": 1})
+
+
+def test_parquet_rows_that_are_not_utf8_are_set_aside(tmp_path):
+    texts = pyarrow.array([TEXTS[0].encode(), b"\xff\xfe", TEXTS[1].encode()]).cast(pyarrow.binary())
+    texts = pyarrow.Array.from_buffers(pyarrow.string(), 3, texts.buffers())
+    pyarrow.parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "a.parquet")
+    documents, rejected = read(str(tmp_path / "a.parquet"))
+    assert [document.text for document in documents] == TEXTS[:2]
+    assert rejected == {"invalid UTF-8": 1}
+
+
+def test_a_later_parquet_file_without_the_column_is_noted(tmp_path):
+    write_parquet(tmp_path / "a.parquet", None)
+    pyarrow.parquet.write_table(pyarrow.table({"body": TEXTS}), tmp_path / "b.parquet")
+    documents, rejected = read(str(tmp_path))
+    assert len(documents) == 3
+    assert rejected == {"no column 'text'": 1}
+
+
+def test_a_split_counts_only_where_the_cleansing_has_set_it(tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x", "split": "held_out"}) + "\n")
+    assert read(str(tmp_path / "a.jsonl"))[0][0].split == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "domain"),
+    [
+        ({"lang": "jpn_Jpan"}, "ja"),
+        ({"lang": "ja-JP"}, "ja"),
+        ({"lang": "EN"}, "en"),
+        ({"lang": "eng"}, "en"),
+        ({"lang": "deu"}, "deu"),
+        ({"lang": "Japanese"}, "ja"),  # no code: by script
+        ({"domain": "web/news"}, "ja"),  # no name for a file: by script
+        ({"domain": "news", "lang": "en"}, "news"),
+        ({}, "ja"),
+    ],
+)
+def test_the_domain_that_a_row_names(tmp_path, fields, domain):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": TEXTS[0], **fields}) + "\n")
+    assert read(str(tmp_path / "a.jsonl"))[0][0].domain == domain
+
+
+def test_small_files_share_a_part_and_large_ones_do_not(tmp_path, monkeypatch):
+    monkeypatch.setattr("nec13b.corpus.sources.PART_BYTES", 1000)
+    sizes = [100, 200, 600, 400, 2000, 10, 20]
+    for i, size in enumerate(sizes):
+        (tmp_path / f"{i}.txt").write_text("x" * size)
+    parts = parts_of(parse_sources(str(tmp_path)))
+    groups = [[int(path.rsplit("/", 1)[1].removesuffix(".txt")) for path, _ in part.files] for part in parts]
+    assert groups == [[0, 1, 2], [3], [4], [5, 6]]
+    monkeypatch.setattr("nec13b.corpus.sources.MOST_PARTS", 1)
+    assert len(parts_of(parse_sources(str(tmp_path)))) == 1
+
+
+def test_shards_of_a_hub_data_set_are_parts(tmp_path):
+    for i in range(2):
+        pyarrow.parquet.write_table(pyarrow.table({"text": [f"{text}{i}" for text in TEXTS]}),
+                                    tmp_path / f"train-{i}.parquet")  # fmt: skip
+    sources = parse_sources(f"hub:{tmp_path},domain=ja,label=two")
+    parts = parts_of(sources, split_hub=True)
+    read_apart = [document for part in parts for document in read_part(part, Rejections())]
+    assert [document.text for document in read_apart] == [f"{text}{i}" for i in range(2) for text in TEXTS]
+    assert len({document.id for document in read_apart}) == 6
+    assert [d.text for d in read_documents(sources)] == [d.text for d in read_apart]

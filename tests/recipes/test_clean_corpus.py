@@ -257,8 +257,23 @@ def test_the_tiny_preset_cleans_the_sample(run_recipe, tmp_path):
     assert outcome.status == 0, outcome.err
     assert "documents kept" in outcome.out
     assert "python recipes/train_tokenizer.py --corpus" in outcome.out
+    record = (tmp_path / "out" / "run.json").read_bytes()
     again = run_recipe("clean_corpus", "--output_dir", tmp_path / "out")
+    assert (tmp_path / "out" / "run.json").read_bytes() == record  # still that of the run
     assert again.out == outcome.out[outcome.out.index("\n\n") + 1 :]  # without the stages
+
+
+def write_model_of_languages(folder: Path) -> None:
+    """A fastText model of the wrong kind, with a card that fits it."""
+    import fasttext
+
+    from nec13b.corpus.quality import write_card
+
+    folder.mkdir()
+    (folder / "text.txt").write_text("__label__ja あ い\n__label__en a b\n" * 20, encoding="utf-8")
+    model = fasttext.train_supervised(str(folder / "text.txt"), verbose=0, bucket=100, dim=4, thread=10)
+    model.save_model(str(folder / "model.bin"))
+    write_card(folder, {"domain": "ja", "keep_words": False, "threshold": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -268,9 +283,15 @@ def test_the_tiny_preset_cleans_the_sample(run_recipe, tmp_path):
         (["--qualitty", "x"], "unknown flag --qualitty; did you mean quality?"),
         (["--rules", "nowhere.yaml"], "cannot read rules from nowhere.yaml"),
         (["--quality", "."], "quality.json does not exist"),
+        (["--rules", "{rules}"], "rules.yaml: ja: unknown rule 'charakters'; did you mean characters?"),
+        (["--quality", "{model}"], "tells __label__en, __label__ja apart, not clean and dirty text"),
     ],
 )
 def test_a_mistake_ends_in_one_line(run_recipe, tmp_path, flags, said):
+    places = {"rules": tmp_path / "rules.yaml", "model": tmp_path / "model"}
+    places["rules"].write_text("ja:\n  charakters: {min: 3}\n")
+    write_model_of_languages(places["model"])
+    flags = [flag.format(**places) for flag in flags]
     outcome = run_recipe("clean_corpus", "--output_dir", tmp_path / "out", *flags)
     assert outcome.status == 2
     assert said in outcome.err
@@ -299,6 +320,9 @@ def test_explain_says_what_every_step_says(run_recipe, tmp_path):
     code = run_recipe("clean_corpus", "--explain", __file__)
     assert "longest_line" in code.out
     assert code.out.rstrip().endswith("kept, if it is no duplicate")
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"body": "きょうは雨だった。", "domain": "news"}) + "\n")
+    of_row = run_recipe("clean_corpus", "--corpus", "nowhere", "--explain", f"{tmp_path}/rows.jsonl,text_field=body")
+    assert "9 characters" in of_row.out
     assert "there is no such file" in run_recipe("clean_corpus", "--explain", tmp_path / "nowhere.txt").err
 
 

@@ -142,6 +142,11 @@ def _histograms(values: dict, colours: dict, label, bins=None) -> list[dict]:
             column["kept_height"] = 100 * column["kept"] / largest
             column["rejected_height"] = 100 * column["rejected"] / largest
         plots.append(
-            {"domain": domain, "columns": columns, "colour": colours.get(domain, "#8a8f98"), "largest": largest}
+            {
+                "domain": domain,
+                "columns": columns,
+                "colour": colours.get(domain, colours["unknown"]),
+                "largest": largest,
+            }
         )
     return plots
