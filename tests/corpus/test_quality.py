@@ -22,8 +22,10 @@ from nec13b.corpus.quality_evaluation import (
     Scored,
     auc_by_kind,
     kept_shares,
+    make_classifier,
     precision_at,
     reliability,
+    rules_of,
     score_held_out,
     threshold_for,
 )
@@ -235,3 +237,42 @@ def test_real_dirt_decides_the_threshold_and_every_kind_counts_alike():
     scored = Scored(kinds, kinds, scores, *np.ones((2, 14), bool))
     assert kept_shares(scored, 0.4) == (0.75, 0.5)  # chatter is dirtied text, so it does not count
     assert kept_shares(scored, 0.6) == (0.75, 0.0)
+
+
+def test_the_card_says_how_good_the_classifier_is_and_where_it_fails(tmp_path):
+    from nec13b.corpus.quality_card import write_readme
+    from nec13b.corpus.quality_evaluation import evaluation
+
+    kinds = np.array(["clean"] * 100 + ["spam"] * 50 + ["lists"] * 50)
+    sources = np.where(kinds == "clean", np.where(np.arange(200) % 2, "wiki", "books"), "web")
+    scores = np.where(kinds == "lists", 0.6, np.where(kinds == "clean", 0.9, 0.1)) + np.arange(200) / 1e4
+    scores[:10] = 0.05  # clean text that looks like spam
+    scored = Scored(kinds, sources, scores, np.ones(200, bool), np.zeros(200, bool))
+    metrics = evaluation(scored, 0.5, 0.5)
+    metrics["left_out"] = {"spam": {"roc_auc": 0.8, "together": 0.4}, "lists": {"roc_auc": 0.97, "together": 1.0}}
+    examples = [Example("x", kind, source, held_out=True) for kind, source in zip(kinds.tolist(), sources.tolist())]
+    write_readme(tmp_path / "README.md", TrainQualityConfig(), examples, 0.5, metrics)
+    card = (tmp_path / "README.md").read_text()
+    assert f"**{metrics['roc_auc']:.4f}**" in card
+    assert "| spam | 50 | 0.9000 | 0.0% | 100.0% | 100.0% | 0.8000 | 40.0% |" in card
+    assert "| lists | 50 |" in card
+    assert "(100 clean, 100 dirty)" in card
+    assert "an area below 0.99: lists (0.900), spam (0.900)." in card
+    assert "pass rules and classifier: lists (100%)." in card
+    assert "when it has never seen them: spam (0.800)." in card
+
+
+@pytest.mark.slow
+def test_on_real_text_rules_and_classifier_keep_what_is_clean_and_reject_what_is_dirty(data, tmp_path):
+    """Whole sources are held out: novels and two manuals, and a quarter of the real dirt."""
+    corpus = [str(data / "corpus_sample" / f"ja_{name}.jsonl.gz") for name in ("books_long", "docs", "wiki_kyoto")]
+    config = TrainQualityConfig(
+        corpus=corpus, dirty=[str(data / "noisy_sample" / "ja_noisy.jsonl.gz")], max_documents=3000,
+        held_out_sources=["ja_docs/rurema", "ja_docs/react-ja", "ja_books_long/*"],
+    )  # fmt: skip
+    made = make_classifier(collect_examples(config), config, rules_of(config), tmp_path)
+    scored = made.scored.where(~made.scored.chooses)
+    kept = (scored.scores >= made.threshold) & scored.passed
+    assert kept[scored.is_clean].mean() >= 0.95
+    assert 1 - kept[scored.is_real_dirt].mean() >= 0.95
+    assert made.metrics["roc_auc"] >= 0.985

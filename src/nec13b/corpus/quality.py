@@ -29,7 +29,7 @@ SENTENCE_ENDS = "。．.!?！？…」』）)"
 STOP = re.compile("[。．.!?！？]")
 HIRAGANA = re.compile("[ぁ-ゖ]+")
 # Among hundreds of characters one mark of the whole window would be lost in the average, so it is said this often.
-SHAPE_REPEATS = 30
+SHAPE_REPEATS = 15
 
 
 def windows_of(text: str) -> list[str]:
