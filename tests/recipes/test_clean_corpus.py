@@ -193,21 +193,12 @@ def test_interrupted_files_that_were_half_written_are_written_anew(flags, undist
 
 
 @pytest.mark.slow
-def test_ray_gives_the_same_bytes(flags, root, tmp_path):
-    """Without near duplicates and repeated lines, whose stages would triple the time: Ray starts slowly."""
+def test_ray_gives_the_same_bytes(flags, undisturbed, root, tmp_path):
     pytest.importorskip("ray", reason="the extra nec13b[ray] is not installed")
-    short = [*flags, "--near_duplicates", "false", "--repeated_line_documents", "0"]
-    command([*short, "--output_dir", str(tmp_path / "local")], root)
-    executor = [
-        "--executor",
-        "ray",
-        "--workers",
-        "2",
-        "--executor_options",
-        json.dumps({"mem_per_cpu_gb": 0.1, "tasks_per_job": 3}),
-    ]
-    command([*short, "--output_dir", str(tmp_path / "ray"), *executor], root)
-    assert result(tmp_path / "ray") == result(tmp_path / "local")
+    options = json.dumps({"mem_per_cpu_gb": 0.1, "tasks_per_job": 3})
+    executor = ["--executor", "ray", "--workers", "2", "--executor_options", options]
+    command([*flags, "--output_dir", str(tmp_path / "ray"), *executor], root)
+    assert result(tmp_path / "ray") == undisturbed
 
 
 @pytest.fixture

@@ -11,12 +11,15 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import zstandard
 
 from ..errors import InputError
 from .documents import Rejections
+
+if TYPE_CHECKING:
+    from .web_pages import PageReader
 
 TEXT_SUFFIXES = {".txt", ".md", ".rst", ".text"}
 CODE_SUFFIXES = {
@@ -49,7 +52,7 @@ def kind_of_file(path: str | os.PathLike) -> str:
     return "code" if suffix in CODE_SUFFIXES else ""
 
 
-def rows_of_file(path: Path, text_field: str, rejections: Rejections, max_characters: int) -> Rows:
+def rows_of_file(path: Path, text_field: str, rejections: Rejections, max_characters: int, pages: "PageReader") -> Rows:
     """The rows of one local file.
 
     Args:
@@ -57,6 +60,7 @@ def rows_of_file(path: Path, text_field: str, rejections: Rejections, max_charac
         text_field: under which key the text of a whole file or page is put.
         rejections: takes note of what cannot be read.
         max_characters: most characters of a document; longer lines are not even read into memory.
+        pages: takes the text out of HTML.
     """
     max_bytes = 4 * max_characters + 4096  # no text within the limit has more bytes in UTF-8,
     max_line = 12 * max_characters + OTHER_FIELDS_BYTES  # nor in JSON, where a character may be written \\ud83d\\ude00
@@ -71,17 +75,15 @@ def rows_of_file(path: Path, text_field: str, rejections: Rejections, max_charac
     elif kind == "warc":
         from .web_pages import rows_of_warc
 
-        yield from rows_of_warc(path, text_field, rejections, max_bytes)
+        yield from rows_of_warc(path, text_field, rejections, max_bytes, pages)
     else:
         data = _whole_file(path, max_bytes, rejections)
         if data is None:
             return
         if kind == "html":
-            from .web_pages import row_of_page
-
-            row = row_of_page(path, data, text_field, rejections)
-            if row is not None:
-                yield None, row
+            text, licence = pages.text(data, (str(path), None), rejections)
+            if text:
+                yield None, {text_field: text, "licence": licence}
             return
         try:
             yield None, {text_field: data.decode("utf-8-sig")}

@@ -35,6 +35,7 @@ from .file_formats import (
     rows_of_hub_data_set,
     shards_of_hub_data_set,
 )
+from .web_pages import PageReader
 
 DOMAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")  # it becomes part of file and metric names
 LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -242,10 +243,11 @@ def read_part(
         yield from _documents_of(
             rows, source.location, part.name, part, rejections, max_document_characters, guess_domain
         )
-    for path, name in part.files:
-        rows = rows_of_file(Path(path), source.text_field, rejections, max_document_characters)
-        guess = (lambda text: "code") if kind_of_file(path) == "code" else guess_domain
-        yield from _documents_of(rows, path, name, part, rejections, max_document_characters, guess)
+    with PageReader() as pages:
+        for path, name in part.files:
+            rows = rows_of_file(Path(path), source.text_field, rejections, max_document_characters, pages)
+            guess = (lambda text: "code") if kind_of_file(path) == "code" else guess_domain
+            yield from _documents_of(rows, path, name, part, rejections, max_document_characters, guess)
 
 
 def _documents_of(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from charset_normalizer import from_bytes
 from datatrove.pipeline.extractors.base import ExtractorSandbox
+from loguru import logger
 from w3lib.encoding import html_to_unicode
 
 from .child_processes import end_with_parent
@@ -19,6 +20,8 @@ from .file_formats import BROKEN_FILE, Rows, open_file
 
 SECONDS_FOR_A_PAGE = 60  # far above what any sane page takes, so that a busy machine does not decide what is kept
 RECORD_ENDS = (b"\r\n\r\n", b"\n\n")
+# datatrove would tell of every process that it has ended; what matters is noted beside the documents.
+logger.disable("datatrove.pipeline.extractors")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -59,46 +62,49 @@ class _Sandbox(ExtractorSandbox):
 
 
 class PageReader:
-    """Extracts pages one after another in a process of its own; a context manager.
+    """Extracts pages one after another in a process of its own, which the first page starts; a context manager."""
 
-    Args:
-        place: what messages call the file.
-        text_field: under which key the text is put.
-        rejections: takes note of pages without text.
-    """
-
-    def __init__(self, place: str, text_field: str, rejections: Rejections):
-        self.place, self.text_field, self.rejections = place, text_field, rejections
+    def __init__(self):
         self.sandbox = _Sandbox(timeout=SECONDS_FOR_A_PAGE)
 
     def __enter__(self) -> "PageReader":
         return self
 
     def __exit__(self, *error) -> None:
-        self.sandbox.__exit__(*error)
+        if self.sandbox.all_processes:
+            self.sandbox.__exit__(*error)
 
-    def row(self, number: int | None, data: bytes, content_type: str | None = None, url: str = "") -> dict | None:
-        """The row of one page, or None where it has no text."""
+    def text(
+        self,
+        data: bytes,
+        place: tuple[str, int | None],
+        rejections: Rejections,
+        content_type: str | None = None,
+        url: str = "",
+    ) -> tuple[str, str]:
+        """(main text, licence) of a page; both are empty where there is no text.
+
+        Args:
+            data: the page.
+            place: (file, number of the record) for the note if there is no text.
+            rejections: takes the note.
+            content_type: the HTTP header, if there is one.
+            url: the address, if it is known.
+        """
         try:
             text, licence = self.sandbox.process_document(decode_page(data, content_type), main_text)
         except TimeoutError:
-            self.rejections.add(self.place, number, f"page took longer than {SECONDS_FOR_A_PAGE} seconds", url)
+            rejections.add(*place, f"page took longer than {SECONDS_FOR_A_PAGE} seconds", url)
         except Exception as error:  # whatever a parser may raise on hostile HTML, or its process dying
-            self.rejections.add(self.place, number, "page cannot be parsed", f"{url} {error}")
+            rejections.add(*place, "page cannot be parsed", f"{url} {error}")
         else:
             if text.strip():
-                return {self.text_field: text, "url": url, "licence": licence}
-            self.rejections.add(self.place, number, "no main text in the page", url or data[:200])
-        return None
+                return text, licence
+            rejections.add(*place, "no main text in the page", url or data[:200])
+        return "", ""
 
 
-def row_of_page(path: Path, data: bytes, text_field: str, rejections: Rejections) -> dict | None:
-    """The row of an HTML file, or None where it has no text."""
-    with PageReader(str(path), text_field, rejections) as pages:
-        return pages.row(None, data)
-
-
-def rows_of_warc(path: Path, text_field: str, rejections: Rejections, max_bytes: int) -> Rows:
+def rows_of_warc(path: Path, text_field: str, rejections: Rejections, max_bytes: int, pages: PageReader) -> Rows:
     """The pages of a WARC or WET archive; requests, metadata, pictures and failed answers are counted, not noted."""
     from warcio.archiveiterator import ArchiveIterator
     from warcio.exceptions import ArchiveLoadFailed
@@ -106,7 +112,7 @@ def rows_of_warc(path: Path, text_field: str, rejections: Rejections, max_bytes:
     number = 0
     try:
         # Decompressed here and not by warcio, which takes a cut gzip member for the end of the archive.
-        with open_file(path) as file, PageReader(str(path), text_field, rejections) as pages:
+        with open_file(path) as file:
             stream = _UpToTheDamage(file)
             for number, record in enumerate(ArchiveIterator(stream), start=1):
                 if record.rec_type not in ("response", "conversion"):
@@ -128,9 +134,9 @@ def rows_of_warc(path: Path, text_field: str, rejections: Rejections, max_bytes:
                 elif is_text:
                     yield number, {text_field: data.decode("utf-8", errors="replace"), "url": url}
                 else:
-                    row = pages.row(number, data, header, url)
-                    if row is not None:
-                        yield number, row
+                    text, licence = pages.text(data, (str(path), number), rejections, header, url)
+                    if text:
+                        yield number, {text_field: text, "url": url, "licence": licence}
             if stream.damage or not stream.end.endswith(RECORD_ENDS) or _is_cut(record):
                 raise stream.damage or EOFError("the last record is cut")
     except (ArchiveLoadFailed, ValueError, *BROKEN_FILE) as error:
