@@ -52,10 +52,7 @@ def main() -> None:
     body = (
         f"`python benchmarks/cleaning_memory.py ...` on {machine()}, {WORKERS} workers; text drawn from "
         f"{', '.join(Path(entry.split(',')[0]).name.split('.')[0] for entry in options.corpus)}. The whole cleansing, "
-        "without learned filter: filters, exact and near duplicates, repeated lines, report.\n\n"
-        + table(
-            ["MB", "documents", "kept", "seconds", "MB/s", "peak of all processes, MiB", "of the largest, MiB"], rows
-        )
+        "without learned filter: filters, exact and near duplicates, repeated lines, report.\n\n" + table(head, rows)
     )
     write_section("Corpus: memory by size", body)
 

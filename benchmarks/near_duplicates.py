@@ -15,13 +15,14 @@ import time
 from pathlib import Path
 
 from datatrove.data import Document as Row
-from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupFilter
+from datatrove.pipeline.dedup import MinhashDedupBuckets
 from loguru import logger
 from results import machine, table, write_section
 
 from nec13b.corpus import parse_sources, read_documents
 from nec13b.corpus.dirty_corpus import edited
-from nec13b.corpus.duplicates import KeepFirstOfCluster, NearDuplicateSettings, WriteMinhashSignatures
+from nec13b.corpus.duplicates import DropDuplicates
+from nec13b.corpus.near_duplicates import KeepFirstOfCluster, NearDuplicateSettings, WriteMinhashSignatures
 from nec13b.corpus.normalisation import normalise
 
 RATES = (0.05, 0.10, 0.20)
@@ -99,14 +100,17 @@ def exchanged(text: str, rate: float, rng: random.Random) -> str:
 
 def dropped_of(texts: list[str], settings: NearDuplicateSettings) -> set[int]:
     """Numbers of the documents that are dropped as near duplicates."""
-    with tempfile.TemporaryDirectory() as folder:
-        bands, signatures, pairs, removed = (f"{folder}/{name}" for name in ("bands", "signatures", "pairs", "removed"))
-        rows = [Row(text, str(i)) for i, text in enumerate(texts)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bands, signatures, pairs, found = (folder / name for name in ("bands", "signatures", "pairs", "found"))
+        rows = [Row(text, str(i), metadata={"row": i}) for i, text in enumerate(texts)]
         WriteMinhashSignatures(bands, signatures, settings).run(iter(rows), 0, 1)
         for band in range(settings.bands):
-            MinhashDedupBuckets(bands, pairs, config=settings.minhash_config()).run(None, band, settings.bands)
-        KeepFirstOfCluster(pairs, signatures, removed, settings).run()
-        kept = {int(row.id) for row in MinhashDedupFilter(removed).run(iter(rows), 0, 1)}
+            MinhashDedupBuckets(str(bands), str(pairs), config=settings.minhash_config()).run(
+                None, band, settings.bands
+            )
+        KeepFirstOfCluster(pairs, signatures, found, settings).run()
+        kept = {int(row.id) for row in DropDuplicates(found, folder, "near_duplicates").run(iter(rows), 0, 1)}
     return set(range(len(texts))) - kept
 
 
