@@ -41,5 +41,6 @@ bench: setup
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/data_path.py
 	$(BIN)/python benchmarks/corpus_filters.py
+	$(BIN)/python benchmarks/quality_filter.py
 	$(BIN)/python benchmarks/near_duplicates.py
 	$(BIN)/python benchmarks/cleaning_memory.py

@@ -24,18 +24,19 @@ from nec13b.corpus.quality_training import TrainQualityConfig, collect_examples
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clean", nargs="+", required=True)
-    parser.add_argument("--dirty", nargs="+", required=True)
-    parser.add_argument("--fold", action="append", required=True, help="sources held out, with commas between them")
+    parser.add_argument("--clean", nargs="+", default=["sample,domain=ja"])
+    parser.add_argument("--dirty", nargs="*", default=[], help="default: clean text made dirty")
+    parser.add_argument("--fold", action="append", help="sources held out, with commas between them; default: by hash")
     parser.add_argument("--max_documents", type=int, default=8000)
     options = parser.parse_args()
     together, areas, pooled, left_out = [], {}, [], {}
     start = time.perf_counter()
-    for number, fold in enumerate(options.fold, start=1):
+    folds = [fold.split(",") for fold in options.fold or ()] or [[]]
+    for number, fold in enumerate(folds, start=1):
         config = TrainQualityConfig(
             corpus=options.clean,
             dirty=options.dirty,
-            held_out_sources=fold.split(","),
+            held_out_sources=fold,
             max_documents=options.max_documents,
         )
         config.leave_kinds_out = number == 1
@@ -60,7 +61,7 @@ def main() -> None:
         for kind in sorted(areas, key=lambda kind: (kind in KINDS, kind))
     ]  # fmt: skip
     by_kind.insert(0, ["**all that came dirty**", "", *pooled, "", ""])
-    folds = [f"fold {number}" for number in range(1, len(options.fold) + 1)]
+    heads = [f"fold {number}" for number in range(1, len(folds) + 1)]
     names = [Path(entry).name.split(".")[0] for entry in (*options.clean, *options.dirty)]
     body = (
         f"`python benchmarks/quality_filter.py ...` on {machine()}, {time.perf_counter() - start:.0f} s; "
@@ -73,7 +74,7 @@ def main() -> None:
         + "\n\nArea under the ROC curve of the learned filter alone, each kind of dirt against all held-out clean "
         "text. The last two columns are of the first fold, with the kind left out of training and of the choice of the "
         "threshold: the area, and the share that rules and learned filter together reject.\n\n"
-        + table(["kind", "origin", *folds, "never seen", "never seen, rejected together"], by_kind)
+        + table(["kind", "origin", *heads, "never seen", "never seen, rejected together"], by_kind)
     )
     write_section("Corpus: learned filter", body)
 

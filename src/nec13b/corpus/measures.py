@@ -179,6 +179,8 @@ def stop_share(text: TextProfile) -> float:
 @measure
 def url_share(text: TextProfile) -> float:
     """Share of characters that stand in URLs."""
+    if "://" not in text.text and "www." not in text.text:  # which is found out many times as fast
+        return 0.0
     return sum(map(len, URL.findall(text.text))) / text.visible if text.visible else 0.0
 
 

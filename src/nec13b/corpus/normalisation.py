@@ -17,30 +17,32 @@ Source code is never passed through here.
 import re
 import unicodedata
 
+# Searched for one after another: translating whole texts by a table is ten times slower.
 COMPATIBILITY_IDEOGRAPHS = re.compile(r"([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
 FULL_WIDTH_ALPHANUMERICS = {code: code - 0xFEE0 for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B),
                                                              *range(0xFF41, 0xFF5B))}  # fmt: skip
-FULL_WIDTH = re.compile(r"[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]+")  # translating whole texts is ten times slower
-HALF_WIDTH_KANA = re.compile(r"[\uff61-\uff9f]+")
+FULL_WIDTH = re.compile(r"[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a][\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]*")
+HALF_WIDTH_KANA = re.compile(r"[\uff61-\uff9f][\uff61-\uff9f]*")
 # C0 and C1 controls but tab and newline; soft hyphen, zero-width space, direction marks, word joiner and invisible
 # operators, byte order mark, interlinear annotation marks.
 INVISIBLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
 )
-LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-# The look behind keeps it from trying anew at every space of a long row of them.
-TRAILING_SPACE = re.compile(r"(?<![ \t\u00a0\u3000])[ \t\u00a0\u3000]+$", re.MULTILINE)
-EMPTY_LINES = re.compile(r"\n{3,}")
+LINE_END = re.compile(r"[\r\x0b\x0c\x85\u2028\u2029]")  # besides \r\n
+# The look behind keeps it from trying anew at every space of a long row of them. It comes second, since an expression
+# that begins with a character or a set, not repeated, is searched for several times as fast.
+TRAILING_SPACE = re.compile(r"[ \t\u00a0\u3000](?<![ \t\u00a0\u3000]{2})[ \t\u00a0\u3000]*$", re.MULTILINE)
+EMPTY_LINES = re.compile(r"\n\n\n+")
 # What people repeat: exclamation and question marks, stops, long vowels and waves, laughter.
 REPEATED = re.compile(r"([!?！？。、,，.．・〜~ー＝＊＃笑草]|[wｗ])\1{3,}")
 # At the beginning of a line these are headings, rulers and fences of Markdown.
-REPEATED_IN_LINE = re.compile(r"(?<=[^\n=\-_*#])([=\-_*#])\1{3,}")
+REPEATED_IN_LINE = re.compile(r"([=\-_*#])(?<=[^\n=\-_*#][=\-_*#])\1{3,}")
 REPEATED_PAIR_SIGN = re.compile(r"([…‥―─])\1{2,}")
 
 
 def normalise(text: str) -> str:
     """The text with one spelling for each thing; see the module. Applying it twice changes nothing more."""
-    text = LINE_END.sub("\n", text)
+    text = LINE_END.sub("\n", text.replace("\r\n", "\n"))
     text = INVISIBLE.sub("", text)
     text = HALF_WIDTH_KANA.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     text = FULL_WIDTH.sub(lambda match: match[0].translate(FULL_WIDTH_ALPHANUMERICS), text)
