@@ -73,9 +73,8 @@ def _explained(text: str, domain: str, config: CleanCorpusConfig, inputs: Cleani
         language, probability = identify_language(text)
         wanted = [domain] if domain in config.languages else config.languages
         sure = probability >= config.min_language_probability
-        say(
-            "language", language in wanted and sure, f"{language}, probability {probability:.2f}, {' or '.join(wanted)}"
-        )
+        said = f"{language} with probability {probability:.2f}; wanted is {' or '.join(wanted)}"
+        say("language", language in wanted and sure, said)
         domain = domain or language
         if config.cut_boilerplate:
             spans = boilerplate_spans(text, inputs.phrases)
