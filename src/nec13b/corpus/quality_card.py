@@ -40,8 +40,8 @@ def write_readme(
         "![Reliability, ROC curves, scores](quality.png)",
         "",
         "Half of the held-out documents chose the threshold. On the other half "
-        f"({held_out['clean']:,} clean, {held_out['dirty']:,} dirty) the mean ROC-AUC over the kinds of dirt is "
-        f"**{metrics['roc_auc']:.4f}**;",
+        f"({held_out['clean']:,} clean, {held_out['dirty']:,} dirty)",
+        f"the mean ROC-AUC over the kinds of dirt is **{metrics['roc_auc']:.4f}**;",
         f"at the threshold, of what the rules let through, precision is {metrics['precision']:.3f} and recall "
         f"{metrics['recall']:.3f}.",
         "",
