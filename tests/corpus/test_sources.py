@@ -267,6 +267,7 @@ def test_a_split_counts_only_where_the_cleansing_has_set_it(tmp_path):
         ({"lang": "EN"}, "en"),
         ({"lang": "eng"}, "en"),
         ({"lang": "deu"}, "deu"),
+        ({"lang": "code"}, "code"),
         ({"lang": "Japanese"}, "ja"),  # no code: by script
         ({"domain": "web/news"}, "ja"),  # no name for a file: by script
         ({"domain": "news", "lang": "en"}, "news"),

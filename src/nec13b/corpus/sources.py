@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .documents import LONE_SURROGATE, SPLITS, Document, Rejections, domain_of_text
+from .documents import CODE, LONE_SURROGATE, SPLITS, Document, Rejections, domain_of_text
 from .file_formats import (
     Rows,
     check_column,
@@ -306,6 +306,8 @@ def _domain_said(row: dict) -> str:
     """The domain that a row names, else the language it names (jpn, ja-JP and jpn_Jpan are ja), else nothing."""
     if DOMAIN_NAME.fullmatch(domain := _said(row, "domain")):
         return domain
+    if _said(row, "lang") == CODE:  # as corpora say that sort languages and source code alike
+        return CODE
     code = LANGUAGE.match(_said(row, "lang"))
     return ISO_639_1.get(code[0].lower(), code[0].lower()) if code else ""
 
