@@ -37,7 +37,8 @@ def main() -> None:
     if report is None:
         print(f"handed to Slurm; the report will be {output}/report.html")
         return
-    if before != fingerprint_of_file(made):  # the record of a run that is complete stays that of the run
+    # The record of a run that is complete stays that of the run, unless it was thrown away with it.
+    if before != fingerprint_of_file(made) or not (output / RECORD_NAME).is_file():
         inputs = read_json(output / CLEAN_REQUEST_NAME, __file__)
         record.update("inputs", **{name: inputs[name] for name in ("corpus", "quality", "tokenizer", "decontaminate")})
         counted = ("read", "unreadable", "funnel", "reasons", "changed")

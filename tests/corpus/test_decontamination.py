@@ -140,7 +140,8 @@ def test_real_evaluation_sets(data):
     assert len(index.not_checked) < 0.005 * len(items)
     rng = random.Random(0)
     for item in rng.sample(index.items, 200):
-        beside = " ".join(item.choices or item.answers)
+        is_long = index.items.index(item) in index.sizes  # found by itself; a short one with what follows it
+        beside = "" if is_long else " ".join(item.choices or item.answers)
         text = normalise(f"つぎの問いに答えよ。「{item.question}」{beside}")
         assert item in [index.items[owner] for *_, owner, _ in index.find(text)]
 

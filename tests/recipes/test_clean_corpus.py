@@ -1,6 +1,7 @@
 """The cleansing as a user runs it: the same bytes on any number of workers, after any kill, on Ray and on Slurm."""
 
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -136,10 +137,13 @@ def test_on_a_terminal_it_counts_the_tasks(flags, undisturbed, root, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_in_every_stage_and_run_again_the_result_is_the_same(flags, undisturbed, start_recipe, tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_in_every_stage_and_run_again_the_result_is_the_same(
+    flags, undisturbed, start_recipe, tmp_path, workers
+):
     """kill -9 as soon as a stage has begun, then on with the same command."""
     folder = tmp_path / "out"
-    arguments = [*flags, "--output_dir", str(folder), "--workers", "2"]
+    arguments = [*flags, "--output_dir", str(folder), "--workers", str(workers)]
     for stage in STAGES:
         process = start_recipe("clean_corpus", *arguments)
         begun = folder / "logs" / stage / "logs"
@@ -156,6 +160,16 @@ def test_killed_in_every_stage_and_run_again_the_result_is_the_same(flags, undis
     assert "filter: done" in out
 
 
+def _is_free(lock) -> bool:
+    """Whether nobody holds a lock; it is given back at once."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    return True
+
+
 @pytest.mark.slow
 def test_killed_at_any_time_the_result_is_the_same(flags, undisturbed, start_recipe, tmp_path):
     """Also while it replaces another run: with what is left of that the new one must not be mixed up."""
@@ -165,10 +179,13 @@ def test_killed_at_any_time_the_result_is_the_same(flags, undisturbed, start_rec
     other.communicate(timeout=120)
     assert other.returncode == 0
     rng = random.Random(0)
-    for _ in range(6):
+    for seconds in (0, 0.002, 0.02, *(rng.uniform(0, 5) for _ in range(5))):
         process = start_recipe("clean_corpus", *arguments)
+        with (folder / ".lock").open("a") as lock:
+            while process.poll() is None and _is_free(lock):  # until the run has taken the folder, and begun
+                time.sleep(0.001)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(rng.uniform(2, 6))
+            process.wait(seconds)
         process.kill()
         process.wait()
     last = start_recipe("clean_corpus", *arguments[:-2])
@@ -251,6 +268,10 @@ def test_the_tiny_preset_cleans_the_sample(run_recipe, tmp_path):
     record = (tmp_path / "out" / "run.json").read_bytes()
     again = run_recipe("clean_corpus", "--output_dir", tmp_path / "out")
     assert (tmp_path / "out" / "run.json").read_bytes() == record  # still that of the run
+    more = ["--max_broken_share", "0.02", "--overwrite_output_dir", "true"]  # which changes no document here
+    assert run_recipe("clean_corpus", "--output_dir", tmp_path / "out", *more).status == 0
+    replaced = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert replaced["config"]["max_broken_share"] == 0.02
     assert again.out == outcome.out[outcome.out.index("\n\n") + 1 :]  # without the stages
 
 
