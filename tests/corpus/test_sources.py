@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nec13b.corpus import Document, Rejections, Source, domain_of_text, is_held_out, parse_sources, read_documents
-from nec13b.corpus.sources import parts_of, read_part
+from nec13b.corpus.reading import read_part
+from nec13b.corpus.sources import parts_of
 from nec13b.errors import InputError
 
 TEXTS = ["春はあけぼの。\n", "Tea is ready.\n", "一行目だ。\n二行目\n"]

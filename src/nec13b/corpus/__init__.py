@@ -6,7 +6,8 @@ import os
 os.environ.setdefault("LOGURU_DIAGNOSE", "NO")
 
 from .documents import Document, Rejections, domain_of_text, is_held_out
-from .sources import Part, Source, corpus_identity, parse_sources, parts_of, read_documents, read_part
+from .reading import read_documents, read_part
+from .sources import Part, Source, corpus_identity, parse_sources, parts_of
 
 __all__ = [
     "Document",

@@ -26,8 +26,9 @@ from .normalisation import normalise
 from .personal_data import mask_personal_data
 from .phrases import PhraseLists
 from .quality import QualityClassifier
+from .reading import read_part
 from .rules import RuleSet
-from .sources import Part, read_part
+from .sources import Part
 
 MOST_SPANS = 50  # that are noted of a rejected document
 # What is written of a document in any case, and what only where it says something.

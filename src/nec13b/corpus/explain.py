@@ -12,8 +12,9 @@ from .languages import identify_language
 from .mojibake import repair_mojibake
 from .normalisation import normalise
 from .personal_data import mask_personal_data
+from .reading import read_part
 from .rules import RuleSet, Verdict
-from .sources import Source, parse_sources, parts_of, read_part
+from .sources import Source, parse_sources, parts_of
 
 SHOWN = 3  # stretches of a broken rule
 SHOWN_CHARACTERS = 60

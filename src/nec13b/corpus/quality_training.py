@@ -19,8 +19,9 @@ from .dirtying import KINDS, dirtied_documents
 from .documents import Document, Rejections
 from .normalisation import normalise
 from .quality import CLEAN, DIRTY, LABEL, tokens_of, windows_of
+from .reading import read_documents
 from .settings import CorpusSettings
-from .sources import parse_sources, read_documents
+from .sources import parse_sources
 
 MOST_EVALUATED = 1_000  # held-out documents of each kind of dirtied text
 SLACK = 1.2  # a source is held out whole, so the share held out can only be met roughly
