@@ -1,12 +1,17 @@
 """Stages run each task once, go on after an interruption, and refuse what an executor does not know."""
 
+import contextlib
+import multiprocessing
+import signal
 import stat
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from datatrove.pipeline.base import PipelineStep
 
-from nec13b.corpus.stages import ExecutorSettings, Stage, run_stages
+from nec13b.corpus.stages import ExecutorSettings, RayExecutor, Stage, run_stages
 from nec13b.errors import InputError
 from nec13b.run_record import write_json
 
@@ -46,6 +51,34 @@ def test_a_stage_waits_for_the_one_before(tmp_path, capsys):
 
     run_stages([Stage("a", [Note(tmp_path)], 3), Stage("b", [Count(tmp_path)], 2)], tmp_path / "l", ExecutorSettings())
     assert capsys.readouterr().out == "a: 3 of 3 tasks\nb: 2 of 2 tasks\n"
+
+
+class WaitForTheEnd(Note):
+    """Says that it has begun, and then does what swallows an exception that a signal's handler raises."""
+
+    def run(self, data=None, rank: int = 0, world_size: int = 1) -> None:
+        (self.folder / "begun").touch()
+        while True:
+            with contextlib.suppress(SystemExit):
+                time.sleep(1)
+
+
+def test_a_task_of_a_job_on_ray_ends_when_it_is_told_to(tmp_path):
+    """Ray's handler of SIGTERM raises SystemExit; where that was swallowed, a job once waited for ever."""
+
+    def job():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        RayExecutor([WaitForTheEnd(tmp_path)], tasks=1, logging_dir=str(tmp_path / "logs"))._run_for_rank(0)
+
+    process = multiprocessing.get_context("fork").Process(target=job)
+    process.start()
+    while process.is_alive() and not (tmp_path / "begun").exists():
+        time.sleep(0.01)
+    process.terminate()
+    process.join(20)
+    status = process.exitcode
+    process.kill()
+    assert status == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(

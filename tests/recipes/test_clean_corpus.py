@@ -62,7 +62,7 @@ def undisturbed(flags, root, tmp_path_factory) -> dict[str, bytes]:
 def command(flags, root, **environment) -> str:
     done = subprocess.run(
         [sys.executable, str(root / "recipes" / "clean_corpus.py"), *flags],
-        capture_output=True, text=True, env={**os.environ, **environment},
+        capture_output=True, text=True, env={**os.environ, **environment}, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

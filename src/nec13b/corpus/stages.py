@@ -12,6 +12,7 @@ import io
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -154,6 +155,18 @@ class LocalExecutor(LocalPipelineExecutor):
             return super()._run_for_rank(rank, local_rank, node_rank)
 
 
+class RayExecutor(RayPipelineExecutor):
+    """datatrove's Ray executor whose jobs end for certain.
+
+    A job runs its tasks in processes that it ends by SIGTERM. They have inherited Ray's handler, which raises
+    SystemExit, and where that falls into a finaliser it is lost, and the job would wait for ever.
+    """
+
+    def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return super()._run_for_rank(rank, local_rank, node_rank)
+
+
 _executor: LocalExecutor | None = None  # of a worker
 
 
@@ -215,7 +228,7 @@ def _run_on_ray(stages: list[Stage], folder: Path, settings: ExecutorSettings) -
         )
     try:
         for stage in stages:
-            executor = RayPipelineExecutor(
+            executor = RayExecutor(
                 stage.pipeline,
                 tasks=stage.tasks,
                 workers=settings.workers or -1,
