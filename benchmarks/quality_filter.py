@@ -43,7 +43,7 @@ def main() -> None:
         examples = collect_examples(config)
         with tempfile.TemporaryDirectory() as folder:
             made = make_classifier(examples, config, rules_of(config), Path(folder))
-        report, scored = made.metrics, made.scored.where(~made.scored.chooses)
+        report, scored = made.metrics, made.scored
         together.append(row_of_fold(number, scored, made.threshold))
         left_out |= report.get("left_out", {})
         for source, share in report["clean_kept_by_source"].items():

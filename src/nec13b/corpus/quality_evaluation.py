@@ -60,7 +60,7 @@ class Classified:
 
     Attributes:
         threshold: for the wanted precision.
-        scored: the held-out examples.
+        scored: the held-out examples that did not choose the threshold.
         metrics: from `evaluation`, and where kinds were left out `left_out`, by kind.
     """
 
@@ -81,7 +81,7 @@ def make_classifier(
     card = {"domain": config.domain, "keep_words": config.keep_words, "threshold": threshold,
             "wanted_precision": config.wanted_precision, "metrics": metrics}  # fmt: skip
     write_card(folder, card)
-    return Classified(threshold, scored, metrics)
+    return Classified(threshold, scored.where(~scored.chooses), metrics)
 
 
 def left_out(examples: list[Example], config: TrainQualityConfig, rules: RuleSet | None, kind: str) -> dict[str, float]:
