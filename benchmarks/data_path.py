@@ -11,7 +11,8 @@ from pathlib import Path
 from results import machine, table, write_section
 
 from nec13b.corpus import parse_sources, read_documents
-from nec13b.pretraining import DataOrder, PackedSequences, resolve_proportions, write_token_shards
+from nec13b.corpus.mixture import resolve_proportions
+from nec13b.pretraining import DataOrder, PackedSequences, write_token_shards
 from nec13b.tokenization import sample_by_hash, save_tokenizer, train_tokenizer
 
 SEQUENCES, SEQUENCE_LENGTH = 20_000, 2048

@@ -17,7 +17,8 @@ import math
 import time
 from pathlib import Path
 
-from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig, resolve_proportions
+from nec13b.corpus.mixture import resolve_proportions
+from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves

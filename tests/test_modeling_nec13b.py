@@ -124,7 +124,7 @@ def test_trust_remote_code_loads_it_where_nec13b_is_not_installed(tmp_path, toke
     ids = tokenizer.tokenizer(text, return_tensors="pt")
     assert seen["class"].startswith("transformers_modules.")
     assert seen["ids"] == ids["input_ids"].tolist()
-    assert seen["text"] == "<s>" + text
+    assert seen["text"] == "<|begin_of_text|>" + text
     assert seen["logits"] == model(**ids).logits[0, -1].tolist()
 
 

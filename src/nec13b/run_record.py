@@ -78,7 +78,9 @@ def write_json(path: Path, value: Any) -> Path:
     return path
 
 
-def claim_made_dir(folder: Path, request: Any, overwrite: bool) -> tuple[Path, Any] | None:
+def claim_made_dir(
+    folder: Path, request: Any, overwrite: bool, ignored: tuple[str, ...] = ()
+) -> tuple[Path, Any] | None:
     """Makes sure that a stage may write into a folder: a new or empty one, or, if so wanted, that of an earlier run.
 
     A stage that makes its artifact in one go writes the note that is returned when the artifact is whole; the next call
@@ -88,6 +90,7 @@ def claim_made_dir(folder: Path, request: Any, overwrite: bool) -> tuple[Path, A
         folder: the folder.
         request: what decides the artifact, settings and inputs.
         overwrite: write even where the folder holds another artifact of the stage.
+        ignored: settings that do not change the artifact.
 
     Returns:
         The arguments of `write_json` for the note; None where the folder holds what is asked for.
@@ -96,7 +99,7 @@ def claim_made_dir(folder: Path, request: Any, overwrite: bool) -> tuple[Path, A
         InputError: the folder holds something else.
     """
     note, wanted = folder / MADE_NAME, json.loads(json.dumps(_plain(request)))
-    for name in ("output_dir", "overwrite_output_dir"):
+    for name in ("output_dir", "overwrite_output_dir", *ignored):
         wanted.get("settings", {}).pop(name, None)
     if note.is_file() and not overwrite:
         made = read_json(note, "the recipe that wrote the folder")

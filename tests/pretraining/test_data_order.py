@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nec13b.corpus import parse_sources, read_documents
+from nec13b.corpus.mixture import resolve_proportions
 from nec13b.errors import InputError
-from nec13b.pretraining import DataOrder, PackedSequences, PermutedRange, resolve_proportions, write_token_shards
+from nec13b.pretraining import DataOrder, PackedSequences, PermutedRange, write_token_shards
 
 WEIGHTS = st.dictionaries(st.sampled_from(["ja", "en", "code", "web"]), st.integers(1, 1_000_000), min_size=1)
 

@@ -45,7 +45,7 @@ def test_windows_cross_file_borders(tmp_path, documents, tokenizer):
 
 
 def test_special_tokens_written_in_a_text_do_not_end_the_document(tmp_path, tokenizer):
-    text = "a</s>b<s>c<|im_end|>d"
+    text = "a<|end_of_text|>b<|begin_of_text|>c<|im_end|>d"
     shards = write_token_shards([Document(text, "en", "x")], tokenizer, tmp_path / "tokens", 0.0)
     ids = shards.streams["train"]["en"].window(0, shards.streams["train"]["en"].tokens)
     assert (ids < 16).sum() == 2  # the document's own begin and end

@@ -18,7 +18,7 @@ def test_tokenizer_then_tokens_then_model(run_recipe, small_corpus, small_run, t
     assert "1 × broken JSON" in outcome.out
     assert len(AutoTokenizer.from_pretrained(tmp_path / "tokenizer")) == 700
     record = json.loads((tmp_path / "tokenizer" / "run.json").read_text())
-    assert record["counts"] == {"tokens": 700, "rejected": {"broken JSON": 1}}
+    assert (record["counts"]["tokens"], record["counts"]["rejected"]) == (700, {"broken JSON": 1})
 
     pack = ["pack_tokens", *settings, "--tokenizer", tmp_path / "tokenizer", "--output_dir", tmp_path / "data"]
     outcome = run_recipe(*pack)

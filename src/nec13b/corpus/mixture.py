@@ -97,6 +97,35 @@ class Mixture:
         }
 
 
+def resolve_proportions(
+    wanted: dict[str, float] | None, present: list[str], setting: str = "mixture"
+) -> dict[str, float]:
+    """The mixture over the domains that exist, summing to 1.
+
+    Without a wanted mixture the default proportions are taken over the domains present; a domain that the default does
+    not know gets the smallest share among them.
+
+    Args:
+        wanted: by domain, above 0; None or empty: the default.
+        present: the domains of the corpus.
+        setting: what the user calls it.
+
+    Raises:
+        InputError: a wanted domain is not in the corpus, or a proportion is not above 0.
+    """
+    if wanted:
+        for domain, share in wanted.items():
+            if isinstance(share, bool) or not isinstance(share, (int, float)) or not share > 0:
+                raise InputError(f"{setting}: the proportion of {domain} must be above 0, not {share!r}")
+            if domain not in present:
+                raise InputError(f"{setting} names {domain!r}, but the corpus holds only {', '.join(sorted(present))}")
+        shares = dict(wanted)
+    else:
+        shares = {domain: DEFAULT_PROPORTIONS.get(domain, min(DEFAULT_PROPORTIONS.values())) for domain in present}
+    total = sum(shares.values())
+    return {domain: shares[domain] / total for domain in sorted(shares)}
+
+
 def plan_mixture(
     tokens: dict[tuple[str, str], int],
     proportions: dict[str, float],

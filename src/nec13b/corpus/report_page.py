@@ -31,7 +31,7 @@ def write_page(path: Path, report: dict) -> None:
         report: the content of `report.json`.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, Path(__file__).parent.parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

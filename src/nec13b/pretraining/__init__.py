@@ -1,7 +1,7 @@
 """Tokens become a model here: packed shards, the data order, the Trainer, checkpoints and what a run leaves behind."""
 
 from .config import PackTokensConfig, PretrainConfig, accumulation_steps
-from .data_order import DataOrder, HeldOutSequences, PackedSequences, PermutedRange, resolve_proportions
+from .data_order import DataOrder, HeldOutSequences, PackedSequences, PermutedRange
 from .token_shards import TokenShards, write_token_shards
 
 __all__ = [
@@ -13,6 +13,5 @@ __all__ = [
     "PretrainConfig",
     "TokenShards",
     "accumulation_steps",
-    "resolve_proportions",
     "write_token_shards",
 ]

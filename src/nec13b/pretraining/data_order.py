@@ -17,7 +17,6 @@ from functools import lru_cache
 import numpy as np
 from torch.utils.data import Dataset
 
-from ..corpus.mixture import DEFAULT_PROPORTIONS
 from ..errors import InputError
 from .token_shards import TokenShards, TokenStream
 
@@ -113,28 +112,6 @@ class DataOrder:
 @lru_cache(maxsize=64)
 def _permutation(size: int, seed: int, domain: str, epoch: int) -> PermutedRange:
     return PermutedRange(size, (seed, domain, epoch))
-
-
-def resolve_proportions(wanted: dict[str, float] | None, present: list[str]) -> dict[str, float]:
-    """The mixture over the domains that exist, summing to 1.
-
-    Without a wanted mixture the default proportions are taken over the domains present; a domain that the default does
-    not know gets the smallest share among them.
-
-    Raises:
-        InputError: a wanted domain is not in the corpus, or a proportion is not above 0.
-    """
-    if wanted:
-        for domain, share in wanted.items():
-            if isinstance(share, bool) or not isinstance(share, (int, float)) or not share > 0:
-                raise InputError(f"mixture: the proportion of {domain} must be above 0, not {share!r}")
-            if domain not in present:
-                raise InputError(f"mixture names {domain!r}, but the corpus holds only {', '.join(sorted(present))}")
-        shares = dict(wanted)
-    else:
-        shares = {domain: DEFAULT_PROPORTIONS.get(domain, min(DEFAULT_PROPORTIONS.values())) for domain in present}
-    total = sum(shares.values())
-    return {domain: shares[domain] / total for domain in sorted(shares)}
 
 
 class PackedSequences(Dataset):

@@ -20,6 +20,7 @@ from ..llama_conversion import load_as_nec13b
 from ..modeling_nec13b import Nec13bForCausalLM
 from ..run_record import RECORD_NAME, read_json, write_json
 from ..tokenization import TokenizerHandle, load_tokenizer, make_tokenizer
+from ..tokenization.settings import TrainTokenizerConfig
 from .callbacks import METRICS_NAME
 from .config import PackTokensConfig, PretrainConfig
 from .token_shards import TokenShards, write_token_shards
@@ -149,7 +150,7 @@ def prepare_tokens(
         tokenizer = given or load_tokenizer(output / "tokenizer")
         return tokenizer, TokenShards.open(output / "tokens", tokenizer), done["rejected"]
 
-    tokenizer = given or make_tokenizer(config, output / "tokenizer")
+    tokenizer = given or make_tokenizer(TrainTokenizerConfig.from_settings(config), output / "tokenizer").handle
     print("packing tokens ...", flush=True)
     rejections = Rejections(output / "rejected.jsonl")
     documents = read_documents(sources, rejections, config.max_document_characters)

@@ -1,8 +1,9 @@
 """Packed tokens on disk: tokenised once, memory-mapped ever after.
 
 A folder of token shards holds, for each split (train, held_out) and domain (ja, en, code), one long stream of token ids
-cut into `.bin` files of plain little-endian integers. A document is `<s> tokens </s>`; documents follow one another
-without padding, and a training sequence is any window of the stream, so the sequence length is not baked in.
+cut into `.bin` files of plain little-endian integers. A document stands between a begin and an end token; documents
+follow one another without padding, and a training sequence is any window of the stream, so the sequence length is not
+baked in.
 `index.json` is the folder's table of contents: counts, and the fingerprints of the tokenizer and the corpus.
 """
 
@@ -100,7 +101,7 @@ def _encode(handle: TokenizerHandle, texts: list[str]) -> Iterator[np.ndarray]:
     tokenizer, backend = handle.tokenizer, handle.tokenizer.backend_tokenizer
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     before = backend.encode_special_tokens
-    backend.encode_special_tokens = True  # "</s>" written in a text must not end the document
+    backend.encode_special_tokens = True  # an end token spelt out in a text must not end the document
     try:
         encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
     finally:

@@ -1,89 +1,121 @@
-"""Byte-level BPE for Japanese, English and code (section 2(2) of the paper), on the tokenizers library.
+"""BPE over characters with bytes to fall back on, on the tokenizers library (section 2(2) of the paper).
 
-Text is cut into pre-tokens, within which BPE merges; a token never spans two of them. Japanese has no spaces, so the
-cuts follow the change of script: kanji, hiragana and katakana runs. Every byte is a token, nothing is normalised, and
-so any text comes back exactly as it went in.
+Training merges characters, not bytes: a vocabulary of Japanese then holds no thirds of kanji, and training touches a
+third of the symbols. What is no token is written in bytes, one token each, so any text comes back exactly as it went in.
+
+A vocabulary is a list of tokens in the order of their rank. Every way of joining two tokens into a third is a merge, and
+the third's rank is its priority. So a token that is taken out takes no other token with it for whose making there is
+another way.
 """
 
-import hashlib
-import heapq
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from ..corpus import Document
-from ..errors import InputError
 from .chat_template import CHATML_TEMPLATE
+from .pre_tokens import PATTERN
+from .special_tokens import BOS, EOS, PAD, SPECIAL_TOKENS
 
-PAD, BOS, EOS, IM_START, IM_END = "<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"
-# Their ids are their places here; the reserved ones keep later additions from changing the size of the embedding.
-SPECIAL_TOKENS = [PAD, BOS, EOS, IM_START, IM_END, *(f"<|reserved_{i}|>" for i in range(11))]
-
-HAN = r"\p{Han}々〆〇ヶ"
-HIRAGANA = r"\p{Hiragana}ー"
-KATAKANA = r"\p{Katakana}ー"
-PRE_TOKEN_PATTERN = "|".join(
-    [
-        r"'(?i:[sdmt]|ll|ve|re)(?!\p{L})",  # English contractions
-        rf"[{HAN}]+",
-        rf"\p{{Hiragana}}[{HIRAGANA}]*",
-        rf"[{KATAKANA}]+",
-        # Words of any other script, with the space or sign before them.
-        r"[^\r\n\p{L}\p{N}]?[\p{L}\p{M}&&[^\p{Han}\p{Hiragana}\p{Katakana}]]+",
-        r"\p{N}{1,3}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",  # indentation, all but the space that belongs to the next word
-        r"\s+",
-    ]
-)
+# Characters that are their own bytes: printable ASCII, tabulator and line feed. The other bytes are called <0x80> and so
+# on; together they are 256 tokens, one a byte.
+PLAIN_BYTES = {*range(0x20, 0x7F), 0x09, 0x0A}
+BYTE_TOKENS = [chr(byte) if byte in PLAIN_BYTES else f"<0x{byte:02X}>" for byte in range(256)]
+FIRST_TOKENS = [*SPECIAL_TOKENS, *BYTE_TOKENS]  # their ids are their places here
+WORDS_IN_A_BATCH = 10_000
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int, show_progress: bool = False) -> PreTrainedTokenizerFast:
-    """Trains the tokenizer.
+def rank_tokens(
+    words: Mapping[str, int],
+    size: int,
+    alphabet: Sequence[str],
+    max_token_characters: int = 16,
+    show_progress: bool = False,
+) -> list[str]:
+    """Trains BPE.
 
     Args:
-        texts: the training texts; only the counts of their pre-tokens matter, not their order.
-        vocab_size: number of tokens, special ones and the 256 bytes included; fewer come out of a small corpus.
+        words: how often each pre-token occurs.
+        size: wanted number of tokens, special ones and bytes not counted.
+        alphabet: the characters that are tokens beside the bytes, the most frequent first. Words are cut at others.
+        max_token_characters: longest token.
         show_progress: whether the library draws its progress bars.
 
-    Raises:
-        InputError: vocab_size cannot hold the special tokens and bytes, or there is no text.
+    Returns:
+        The alphabet, then the merged tokens in the order of their merges; fewer than `size` where no pair of tokens
+        occurs twice any more.
     """
-    smallest = len(SPECIAL_TOKENS) + 256
-    if vocab_size < smallest:
-        raise InputError(f"vocab_size {vocab_size} is too small: {smallest} are the special tokens and the 256 bytes")
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PRE_TOKEN_PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    bpe.decoder = decoders.ByteLevel()
+    known = sorted({*alphabet, *(BYTE_TOKENS[byte] for byte in PLAIN_BYTES)})
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
+        vocab_size=size - len(alphabet) + len(known),
         min_frequency=2,
-        special_tokens=SPECIAL_TOKENS,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        initial_alphabet=known,
+        limit_alphabet=len(known),
+        max_token_length=max_token_characters,
         show_progress=show_progress,
     )
-    count = 0
+    bpe = Tokenizer(models.BPE())
+    bpe.train_from_iterator(_repeated(words, set(known)), trainer)
+    ranks = bpe.get_vocab()
+    merged = sorted((token for token in ranks if len(token) > 1), key=ranks.__getitem__)
+    return [*alphabet, *merged]
 
-    def counted() -> Iterator[str]:
-        nonlocal count
-        for text in texts:
-            count += 1
-            yield text
 
-    bpe.train_from_iterator(counted(), trainer)
-    if not count:
-        raise InputError("no text to train the tokenizer on; the corpus is empty")
+def _repeated(words: Mapping[str, int], known: set[str]) -> Iterator[list[str]]:
+    """Each word as often as it occurs: the library counts for itself, and takes no counts.
+
+    Characters that are no tokens end a word, since the library would leave them out and join what stands around them.
+    """
+    batch: list[str] = []
+    for word, count in words.items():
+        pieces = [word]
+        if not known.issuperset(word):
+            pieces = "".join(character if character in known else "\0" for character in word).split("\0")
+        for piece in pieces:
+            left = count if len(piece) > 1 else 0  # nothing merges within one character
+            while left > 0:
+                taken = min(left, WORDS_IN_A_BATCH)
+                batch += [piece] * taken
+                left -= taken
+                if len(batch) >= WORDS_IN_A_BATCH:
+                    yield batch
+                    batch = []
+    if batch:
+        yield batch
+
+
+def assemble(tokens: Sequence[str]) -> Tokenizer:
+    """The tokenizer of a vocabulary.
+
+    Args:
+        tokens: the tokens beside the special ones and the bytes, in the order of their ranks.
+    """
+    vocabulary = {token: number for number, token in enumerate([*FIRST_TOKENS, *tokens])}
+    parts = {BYTE_TOKENS[byte] for byte in PLAIN_BYTES}.union(tokens)
+    merges = [pair for token in tokens for pair in splits(token, parts)]
+    bpe = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True))
+    bpe.pre_tokenizer = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
+    bpe.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    bpe.add_special_tokens(SPECIAL_TOKENS)
     bpe.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, SPECIAL_TOKENS.index(BOS))]
     )
+    return bpe
+
+
+def splits(token: str, parts: set[str]) -> list[tuple[str, str]]:
+    """The ways of making a token of two others."""
+    return [(token[:i], token[i:]) for i in range(1, len(token)) if token[:i] in parts and token[i:] in parts]
+
+
+def unreachable(bpe: Tokenizer, tokens: Sequence[str]) -> list[str]:
+    """The tokens whose own text is not encoded as the token."""
+    encoded = bpe.encode_batch_fast(list(tokens), add_special_tokens=False)
+    return [token for token, encoding in zip(tokens, encoded) if encoding.ids != [bpe.token_to_id(token)]]
+
+
+def finished(bpe: Tokenizer) -> PreTrainedTokenizerFast:
+    """The tokenizer for transformers, with its special tokens and the chat template."""
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         pad_token=PAD,
@@ -96,27 +128,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, show_progress: bool =
     return tokenizer
 
 
-def sample_by_hash(documents: Iterable[Document], characters_per_domain: int) -> list[Document]:
-    """A uniform sample of documents, up to `characters_per_domain` characters of each domain.
-
-    Those with the smallest hashes are drawn until the budget is spent, so the sample depends on the texts alone, not on
-    their order. A document longer than the whole budget is cut to it. Memory is bounded by the sample.
-    """
-    heaps: dict[str, list[tuple[int, int, Document]]] = {}
-    sizes: dict[str, int] = {}
-    limits: dict[str, int] = {}  # hashes from here on are beyond the budget
-    for number, document in enumerate(documents):
-        domain = document.domain
-        rank = int.from_bytes(hashlib.sha1(document.text.encode()).digest()[:8], "big")
-        if rank >= limits.get(domain, 2**64):
-            continue
-        if len(document.text) > characters_per_domain:
-            document = replace(document, text=document.text[:characters_per_domain])
-        heap = heaps.setdefault(domain, [])
-        heapq.heappush(heap, (-rank, number, document))  # the largest hash on top, first to go
-        sizes[domain] = sizes.get(domain, 0) + len(document.text)
-        while sizes[domain] > characters_per_domain:
-            negative_rank, _, dropped = heapq.heappop(heap)
-            sizes[domain] -= len(dropped.text)
-            limits[domain] = -negative_rank
-    return [document for domain in sorted(heaps) for _, _, document in sorted(heaps[domain], key=lambda item: item[:2])]
+def bytes_of_tokens(vocabulary: Sequence[str]) -> list[bytes]:
+    """What each token stands for, in bytes."""
+    codes = {token: bytes([byte]) for byte, token in enumerate(BYTE_TOKENS)}
+    return [codes.get(token) or token.encode() for token in vocabulary]
