@@ -11,13 +11,12 @@ the largest. Writes a section of RESULTS.md.
 import argparse
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import psutil
+from process_memory import peaks_of
 from results import machine, table, write_section
 
 from nec13b.corpus import parse_sources, read_documents
@@ -26,7 +25,6 @@ RECIPE = Path(__file__).parent.parent / "recipes" / "clean_corpus.py"
 FILE_BYTES = 50_000_000
 PASSAGE = 700  # characters
 WORKERS = 2
-SECONDS = 0.2  # between samples
 
 
 def main() -> None:
@@ -55,27 +53,6 @@ def main() -> None:
         "without learned filter: filters, exact and near duplicates, repeated lines, report.\n\n" + table(head, rows)
     )
     write_section("Corpus: memory by size", body)
-
-
-def peaks_of(command: list[str]) -> tuple[int, int]:
-    """(largest sum over all processes of a command, largest single process) while it runs, in bytes."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        root = psutil.Process(process.pid)
-        together = largest = 0
-        while process.poll() is None:
-            shared, resident = 0, []
-            for member in [root, *root.children(recursive=True)]:
-                try:
-                    memory = member.memory_full_info()
-                except psutil.Error:  # it has just ended
-                    continue
-                shared += memory.pss
-                resident.append(memory.rss)
-            together, largest = max(together, shared), max([largest, *resident])
-            time.sleep(SECONDS)
-    if process.returncode:
-        raise SystemExit(f"the run failed with status {process.returncode}")
-    return together, largest
 
 
 def write_corpus(texts: list[str], folder: Path, size: int) -> int:

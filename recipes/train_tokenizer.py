@@ -43,6 +43,7 @@ def main() -> None:
         )
         record.update("metrics", tokenizer=made.handle.fingerprint, dropped_share=made.counts.dropped_share)
         record.update("metrics", characters_per_token=made.characters_per_token())
+        record.update("timings_seconds", **made.seconds)
         record.write(output)
         write_json(*note)
         print(made.summary())

@@ -144,7 +144,7 @@ def test_vocabularies_that_cannot_be_are_refused():
         train_tokenizer(["text"], 200)
     with pytest.raises(InputError, match="corpus is empty"):
         train_tokenizer([], 1000)
-    with pytest.raises(InputError, match="corpus is too small for the vocabulary.* at most 2.., give more text"):
+    with pytest.raises(InputError, match=r"corpus is too small for the vocabulary.* at most 2.., give more text"):
         train_tokenizer(["a text too short for 1000 tokens, much too short"] * 3, 1000)
 
 

@@ -9,8 +9,10 @@ from nec13b.tokenization.pre_tokens import PATTERN, pre_tokens
 SPLIT = pre_tokenizers.Split(Regex(PATTERN), behavior="isolated")
 # Characters that have been in Unicode for long: the engines know different versions of it.
 OLD = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs", "Cn", "Co"])
-PIECES = st.sampled_from(["東京", "の", "ラーメン", "ー", "〆", "々", "ヶ", "ﾊﾟ", "が", "か\u3099", " ", "  ", "\n", "\r\n", "\t", "\u3000", "'s",
-                          "'ll", "don't", "snake_case", ".join", "12", "３", "½", "…", "==", "é", "e\u0301", "Δ", "한글"])  # fmt: skip
+PIECES = st.sampled_from(
+    ["東京", "の", "ラーメン", "ー", "〆", "々", "ヶ", "ﾊﾟ", "が", "か\u3099", " ", "  ", "\n", "\r\n", "\t", "\u3000",
+     "'s", "'ll", "don't", "snake_case", ".join", "12", "３", "½", "…", "==", "é", "e\u0301", "Δ", "한글"]
+)  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)

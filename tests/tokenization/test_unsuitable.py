@@ -18,9 +18,12 @@ HELD = {
     "person": ["田中さん", "藤原氏の", "佐藤さんは", "正太さんは", "ミドリちゃん", "小林君", "名無しさん", "徳川様"],
 }
 LEFT_ALONE = [
-    "東京", "返します", "日本の", " the", "_name", ".append", "'s", "\n\n", "\t", "    ", " " * 16, "====", "----", "……",
-    "ww", "ーー", "ますます", "banana", " Mississippi", "皆さん", "お母さんは", "お客さん", "本屋さん", "医者さん", "様々", "仕様", "模様",
-    "神様", "氏", "さん", "彼氏", "二つ", "三十", "五月", "年", "月", "1", "①", "ⅷ", "é", " café", "한국", " привет", "縁", "α",
+    "東京", "返します", "日本の", " the", "_name", ".append", "'s", "\n\n", "\t", "    ", " " * 16, "====", "----",
+    "……",
+    "ww", "ーー", "ますます", "banana", " Mississippi", "皆さん", "お母さんは", "お客さん", "本屋さん", "医者さん",
+    "様々", "仕様", "模様",
+    "神様", "氏", "さん", "彼氏", "二つ", "三十", "五月", "年", "月", "1", "①", "ⅷ", "é", " café", "한국", " привет",
+    "縁", "α",
     "検索", "無料", "電話番号", "コメント", "先生", "君", "たくさん", "ー", "が", "皆さんは", "赤ちゃん",
 ]  # fmt: skip
 
@@ -39,7 +42,7 @@ def test_a_class_can_be_switched_off_and_a_wrong_name_is_refused():
     assert "number" not in {each.name for each in wanted_classes(["number", "rare"])}
     for wrong in ("numbers", "unreachable"):
         with pytest.raises(
-            InputError, match="keep_classes: .* is no class of unsuitable tokens; they are byte_fragment"
+            InputError, match=r"keep_classes: .* is no class of unsuitable tokens; they are byte_fragment"
         ):
             wanted_classes([wrong])
 
@@ -48,7 +51,8 @@ def test_own_word_lists_are_searched_too(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("競輪情報\n", encoding="utf-8")
     phrase = next(each for each in token_classes({"gambling": str(path)}) if each.name == "phrase")
-    assert phrase.holds("競輪情報") and not CLASSES["phrase"].holds("競輪情報")
+    assert phrase.holds("競輪情報")
+    assert not CLASSES["phrase"].holds("競輪情報")
     with pytest.raises(InputError, match="cannot read the word list"):
         token_classes({"gambling": str(tmp_path / "none.txt")})
 

@@ -1,11 +1,12 @@
 """BPE over characters with bytes to fall back on, on the tokenizers library (section 2(2) of the paper).
 
 Training merges characters, not bytes: a vocabulary of Japanese then holds no thirds of kanji, and training touches a
-third of the symbols. What is no token is written in bytes, one token each, so any text comes back exactly as it went in.
+third of the symbols. What is no token is written in bytes, one token each, so any text comes back exactly as it went
+in.
 
-A vocabulary is a list of tokens in the order of their rank. Every way of joining two tokens into a third is a merge, and
-the third's rank is its priority. So a token that is taken out takes no other token with it for whose making there is
-another way.
+A vocabulary is a list of tokens in the order of their rank. Every way of joining two tokens into a third is a merge,
+and the third's rank is its priority. So a token that is taken out takes no other token with it for whose making there
+is another way.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +18,8 @@ from .chat_template import CHATML_TEMPLATE
 from .pre_tokens import PATTERN
 from .special_tokens import BOS, EOS, PAD, SPECIAL_TOKENS
 
-# Characters that are their own bytes: printable ASCII, tabulator and line feed. The other bytes are called <0x80> and so
-# on; together they are 256 tokens, one a byte.
+# Characters that are their own bytes: printable ASCII, tabulator and line feed. The other bytes are called <0x80> and
+# so on; together they are 256 tokens, one a byte.
 PLAIN_BYTES = {*range(0x20, 0x7F), 0x09, 0x0A}
 BYTE_TOKENS = [chr(byte) if byte in PLAIN_BYTES else f"<0x{byte:02X}>" for byte in range(256)]
 FIRST_TOKENS = [*SPECIAL_TOKENS, *BYTE_TOKENS]  # their ids are their places here

@@ -1,6 +1,7 @@
 """From a corpus to a saved tokenizer: draw documents, count pre-tokens, train, remove what is unsuitable, save."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class MadeTokenizer:
         counts: what it was trained on.
         proportions: share of each domain in the characters of training.
         rejected: rows that were set aside, by reason.
+        seconds: that each step took.
     """
 
     handle: TokenizerHandle
@@ -42,6 +44,7 @@ class MadeTokenizer:
     counts: PreTokenCounts
     proportions: dict[str, float]
     rejected: dict[str, int]
+    seconds: dict[str, float]
 
     def removed_by_class(self) -> dict[str, int]:
         """How many tokens of each class were removed, the commonest first."""
@@ -84,11 +87,13 @@ def make_tokenizer(config: TrainTokenizerConfig, folder: Path) -> MadeTokenizer:
     mixture = mixture_of_corpus(sources)
     reader = Reader(config.held_out_fraction, config.max_document_characters, mixture)
     print("training the tokenizer: looking through the corpus ...", flush=True)
+    clock = [time.monotonic()]
     survey = survey_corpus(parts, reader, config.tokenizer_characters, config.workers)
     wanted = config.proportions or (mixture["proportions"] if mixture else None)
     shares = resolve_proportions(wanted, list(survey.documents), "proportions")
     budgets = {domain: max(1, int(share * config.tokenizer_characters)) for domain, share in shares.items()}
     limits = survey.limits(budgets)
+    clock.append(time.monotonic())
     print("counting pre-tokens ...", flush=True)
     work = folder.parent / f".{folder.name}.counting"
     counts = count_pre_tokens(
@@ -96,6 +101,7 @@ def make_tokenizer(config: TrainTokenizerConfig, folder: Path) -> MadeTokenizer:
     )  # fmt: skip
     drawn = (document for part in parts for document in reader.documents(part) if document.domain in shares)
     sample = DocumentSample(sample_by_hash(drawn, config.sample_characters), shares)
+    clock.append(time.monotonic())
     print(f"merging: {len(counts.words):,} different pre-tokens ...", flush=True)
     alphabet = choose_alphabet(counts.words, config.character_coverage, config.vocab_size)
 
@@ -106,7 +112,10 @@ def make_tokenizer(config: TrainTokenizerConfig, folder: Path) -> MadeTokenizer:
     vocabulary = remove_unsuitable(train, wanted_tokens, sample, classes, config.min_documents)
     handle = save_tokenizer(finished(assemble(vocabulary.tokens)), folder)
     write_removed(folder / REMOVED_NAME, vocabulary)
-    return MadeTokenizer(handle, vocabulary, counts, shares, dict(survey.rejections))
+    clock.append(time.monotonic())
+    steps = ("first_reading", "counting", "merging_and_removal")
+    seconds = {step: round(end - start, 2) for step, start, end in zip(steps, clock, clock[1:])}
+    return MadeTokenizer(handle, vocabulary, counts, shares, dict(survey.rejections), seconds)
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, min_documents: int = 1) -> PreTrainedTokenizerFast:

@@ -1,8 +1,8 @@
 """Which documents a tokenizer is trained on: a uniform sample of the training part, a budget of characters a domain.
 
-A document is drawn by its hash, so the sample depends on the texts alone, not on their order, on how they are spread over
-files, or on the number of workers. The corpus is read twice: once for hashes and lengths, which decide the limit below
-which a hash is drawn, once for the texts.
+A document is drawn by its hash, so the sample depends on the texts alone, not on their order, on how they are spread
+over files, or on the number of workers. The corpus is read twice: once for hashes and lengths, which decide the limit
+below which a hash is drawn, once for the texts.
 """
 
 import hashlib
@@ -151,8 +151,8 @@ def _survey_part(part: Part, reader: Reader, budget: int) -> Survey:
 def sample_by_hash(documents: Iterable[Document], characters_per_domain: int) -> list[Document]:
     """A uniform sample of documents that fits into memory, up to `characters_per_domain` characters of each domain.
 
-    Those with the smallest hashes are drawn until the budget is spent. A document longer than the whole budget is cut to
-    it.
+    Those with the smallest hashes are drawn until the budget is spent. A document longer than the whole budget is cut
+    to it.
     """
     heaps: dict[str, list[tuple[int, int, Document]]] = {}
     sizes: dict[str, int] = {}

@@ -1,8 +1,8 @@
 """The two ways into tokens that transformers' call does not offer: text that can hold no special token, and bytes.
 
-`tokenizer(text)` makes a special token of one that is spelt out, as everybody expects of it (chat templates depend on it).
-Where a text comes from outside, `ids_of_text` is the way. What is not valid UTF-8 is no text; `ids_of_bytes` takes any
-bytes, and `bytes_of_ids` gives the same ones back.
+`tokenizer(text)` makes a special token of one that is spelt out, as everybody expects of it (chat templates depend on
+it). Where a text comes from outside, `ids_of_text` is the way. What is not valid UTF-8 is no text; `ids_of_bytes`
+takes any bytes, and `bytes_of_ids` gives the same ones back.
 """
 
 from transformers import PreTrainedTokenizerBase

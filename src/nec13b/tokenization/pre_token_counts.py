@@ -1,10 +1,10 @@
 """How often each pre-token occurs, of any amount of text, in bounded memory.
 
-Each part of the corpus is counted by itself; whenever the counts grow too many they are written to disk, in partitions by
-hash, and in the end each partition is added up. So counts are exact. Longest phrases of Japanese hardly repeat, and their
-number grows nearly as fast as the text: where there are more than training can hold, the rarest are cut in two, again and
-again, at a change of script near their middle, until what is left is common or short. Only that is dropped, and how much
-it was is known.
+Each part of the corpus is counted by itself; whenever the counts grow too many they are written to disk, in
+partitions by hash, and in the end each partition is added up. So counts are exact. Longest phrases of Japanese hardly
+repeat, and their number grows nearly as fast as the text: where there are more than training can hold, the rarest are
+cut in two, again and again, at a change of script near their middle, until what is left is common or short. Only that
+is dropped, and how much it was is known.
 """
 
 import shutil
@@ -156,13 +156,12 @@ def _merged(
     for number in range(PARTITIONS):
         # Whole numbers are added up first, so that the sum does not depend on how the corpus is spread over files.
         counted = {domain: _added(files, number, WHOLE) for domain, files in by_domain.items()}
-        tables.append(_sum([_weighted(table, weights[domain]) for domain, table in counted.items()], WEIGHTED))
+        table = _sum([_weighted(table, weights[domain]) for domain, table in counted.items()], WEIGHTED)
+        tables.append(_on_disk(table, folder / f"merged-{number:02d}"))
     different = sum(map(len, tables))
     total = sum(_characters(table) for table in tables)
     if different > most:
-        # How often a pre-token has to occur so that no more than `most` are left.
-        counts = np.concatenate([_counts(table) for table in tables])
-        least = float(np.partition(counts, different - most)[different - most])
+        least = _least_count(tables, most)
         for number in range(ROUNDS):
             cut = _Spill(folder / f"cut-{number}", "all", at_once, WEIGHTED)
             for index, table in enumerate(tables):
@@ -171,6 +170,7 @@ def _merged(
                 tables[index] = table.filter(pa.array(~rare))
             cut.write()
             tables = [_sum([table, _added(cut.files, index, WEIGHTED)], WEIGHTED) for index, table in enumerate(tables)]
+        least = max(least, _least_count(tables, most))
         tables = [table.filter(pa.array(_counts(table) >= least)) for table in tables]
     scale = min(1.0, MOST_FED / max(1.0, sum(float(_counts(table).sum()) for table in tables)))
     words: dict[str, int] = {}
@@ -181,6 +181,13 @@ def _merged(
                 words[word] = rounded
                 seen += count * len(word)
     return PreTokenCounts(words, characters, different, max(0.0, 1 - seen / total) if total else 0.0)
+
+
+def _on_disk(table: pa.Table, path: Path) -> pa.Table:
+    """The same table, mapped from a file, so that the system can take its memory back."""
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
 def _added(files: Iterable[Path], number: int, schema: pa.Schema) -> pa.Table:
@@ -207,6 +214,17 @@ def _weighted(table: pa.Table, weight: float) -> pa.Table:
 
 def _counts(table: pa.Table) -> np.ndarray:
     return table["count"].to_numpy()
+
+
+def _least_count(tables: list[pa.Table], most: int) -> float:
+    """How often a pre-token has to occur so that no more than `most` do; never more often than the commonest."""
+    counts = np.concatenate([_counts(table) for table in tables])
+    if len(counts) <= most:
+        return 0.0
+    least = float(np.partition(counts, len(counts) - most)[len(counts) - most])
+    if np.count_nonzero(counts >= least) > most:  # many occur as often as that one
+        least = float(counts[counts > least].min(initial=counts.max()))
+    return least
 
 
 def _characters(table: pa.Table) -> float:

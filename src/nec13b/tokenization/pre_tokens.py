@@ -1,10 +1,10 @@
 """Where text is cut before BPE: a token never spans two pre-tokens.
 
 Japanese has no spaces, and each way of cutting it costs something. A run of kanji, hiragana and katakana stays in one
-piece here, up to the next mark, space, digit or foreign letter: so BPE finds words with their endings (返します, 日本の) by
-itself, and by measurement no way of cutting at the change of script compresses as well (benchmarks/RESULTS.md, "Tokenizer:
-what was chosen"). Words of other scripts carry the space before them, or the _ or . of an identifier. Digits stand alone,
-so that a number has one form and its places can be learnt.
+piece here, up to the next mark, space, digit or foreign letter: so BPE finds words with their endings (返します,
+日本の) by itself, and by measurement no way of cutting at the change of script compresses as well
+(benchmarks/RESULTS.md, "Tokenizer: what was chosen"). Words of other scripts carry the space before them, or the _ or
+. of an identifier. Digits stand alone, so that a number has one form and its places can be learnt.
 
 The pattern is written once and read by two engines: Oniguruma in the tokenizer, the package `regex` where training
 counts pre-tokens.

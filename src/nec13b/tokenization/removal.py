@@ -1,10 +1,10 @@
 """Removing unsuitable tokens from a vocabulary and filling their places, until none is left.
 
-BPE is trained for more tokens than are wanted. The first of them, in the order of their merges, are the vocabulary; what
-is unsuitable by itself goes at once, and the next in line move up. Then the vocabulary is tried on a sample: tokens that
-too few documents use go, and variants by width or case that do not pay; tokens that cannot be reached any more, since
-what they are made of is gone, go too. A token that is hardly used by itself but that a good token is made of stays: it is
-a step, as the halves of a long word are. Places are filled again, and the vocabulary is tried again.
+BPE is trained for more tokens than are wanted. The first of them, in the order of their merges, are the vocabulary;
+what is unsuitable by itself goes at once, and the next in line move up. Then the vocabulary is tried on a sample:
+tokens that too few documents use go, and variants by width or case that do not pay; tokens that cannot be reached any
+more, since what they are made of is gone, go too. A token that is hardly used by itself but that a good token is made
+of stays: it is a step, as the halves of a long word are. Places are filled again, and the vocabulary is tried again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -118,8 +118,8 @@ def remove_unsuitable(
             if len(candidates) < asked:
                 raise InputError(
                     f"the corpus is too small for the vocabulary: it gives {len(tokens):,} suitable tokens beside the "
-                    f"{len(FIRST_TOKENS)} special and byte tokens, vocab_size asks for {wanted:,}; set vocab_size to at "
-                    f"most {len(tokens) + len(FIRST_TOKENS):,}, give more text, or lower min_documents ({min_documents})"
+                    f"{len(FIRST_TOKENS)} special and byte tokens, vocab_size asks for {wanted:,}; set vocab_size to "
+                    f"at most {len(tokens) + len(FIRST_TOKENS):,}, give more text, or lower min_documents"
                 )
             asked = int(asked * MORE)
             candidates = train(asked)

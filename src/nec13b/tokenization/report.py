@@ -1,4 +1,4 @@
-"""The report of a tokenizer: how it compresses beside others, what is in it, what was removed; as JSON and as a page."""
+"""The report of a tokenizer, JSON and page: how it compresses beside others, what is in it, what was removed."""
 
 import json
 import os

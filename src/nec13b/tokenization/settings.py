@@ -9,7 +9,6 @@ from ..errors import InputError
 from ..recipe_config import parse_mapping
 from .bpe import FIRST_TOKENS
 
-
 REPORT_SETTINGS = ("report", "peers", "workers")  # they change nothing of the tokenizer
 
 
@@ -83,7 +82,7 @@ class TrainTokenizerConfig(TokenizerSettings):
         self.workers = self.workers or os.cpu_count() or 1
         if self.vocab_size <= len(FIRST_TOKENS):
             raise InputError(
-                f"vocab_size {self.vocab_size} is too small: {len(FIRST_TOKENS)} are the special tokens and the 256 bytes"
+                f"vocab_size {self.vocab_size} is too small: {len(FIRST_TOKENS)} are special tokens and bytes"
             )
         if not 0 < self.character_coverage <= 1:
             raise InputError(f"character_coverage must lie above 0 and at most be 1, not {self.character_coverage}")

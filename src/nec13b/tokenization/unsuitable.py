@@ -4,10 +4,11 @@ A token earns its place by standing for something that many texts share. What st
 addresses, its names, its broken encodings, its ornamental lines - costs a row of the embedding, is hardly ever seen in
 training, and lets a model repeat what it should not. The text itself is not touched: it is written with smaller tokens.
 
-The tests here look at one token alone. `removal.py` adds those that need a corpus: rare tokens, and variants by width or
-case that do not pay.
+The tests here look at one token alone. `removal.py` adds those that need a corpus: rare tokens, and variants by width
+or case that do not pay.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -53,7 +54,8 @@ LETTERS = {
     "Latin": regex.compile(r"[\p{Latin}]"),
     "other": regex.compile(rf"[\p{{L}}&&[^\p{{Latin}}{JAPANESE}]]", regex.V1),
 }
-# One space, or the sign that begins or joins identifiers, may stand before a word; an apostrophe in English contractions.
+# One space, or the sign that begins or joins identifiers, may stand before a word; an apostrophe in English
+# contractions.
 WORD = regex.compile(r"(?:[ _.]|')?[\p{L}\p{M}]+", regex.V1)
 HAS_LETTER, HAS_MARK = regex.compile(r"\p{L}"), regex.compile(r"[^\p{L}\p{M}\p{N}]")
 BYTE_NAME = re.compile(r"<0x[0-9A-F]{2}>")
@@ -107,7 +109,7 @@ def is_mixed(token: str) -> bool:
 def is_repeat(token: str) -> bool:
     """One character again and again, or a group of two to four characters."""
     run = 1
-    for before, character in zip(token, token[1:]):
+    for before, character in itertools.pairwise(token):
         run = run + 1 if character == before else 1
         kind = "space" if character.isspace() else "letter" if character.isalnum() else "mark"
         if run > LONGEST_RUN[kind]:
