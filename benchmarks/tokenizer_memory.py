@@ -44,7 +44,7 @@ def main() -> None:
             writer.write(folder / "corpus", megabytes * 1_000_000)
             command = [sys.executable, str(RECIPE), "--config", str(RECIPE.parent / "configs/13b/train_tokenizer.yaml"),
                        "--corpus", f"{folder}/corpus,domain=ja", "--output_dir", str(folder / "out"),
-                       "--workers", str(WORKERS), "--most_pre_tokens", "10000000"]  # fmt: skip
+                       "--workers", str(WORKERS), "--most_pre_tokens", "3000000"]  # fmt: skip
             start = time.perf_counter()
             together, largest = peaks_of(command)
             seconds = time.perf_counter() - start
@@ -61,7 +61,7 @@ def main() -> None:
     body = (
         f"`python benchmarks/tokenizer_memory.py ...` on {machine()}, {WORKERS} workers; Japanese generated from "
         f"{', '.join(Path(entry.split(',')[0]).name for entry in options.corpus)} ({len(text):,} characters). "
-        f"A vocabulary of 50,176; training holds at most 10 M pre-tokens.\n\n{table(head, rows)}\n\n"
+        f"A vocabulary of 50,176; training holds at most 3 M pre-tokens.\n\n{table(head, rows)}\n\n"
     )
     write_section("Tokenizer: memory and time by size", body + law(measured, options.predict_megabytes))
 

@@ -61,7 +61,7 @@ def count_pre_tokens(
     shares: Mapping[str, float],
     folder: Path,
     workers: int = 1,
-    most_different: int = 10_000_000,
+    most_different: int = 3_000_000,
     counted_at_once: int = COUNTED_AT_ONCE,
 ) -> PreTokenCounts:
     """Counts the pre-tokens of the documents that are drawn.
@@ -74,7 +74,7 @@ def count_pre_tokens(
         shares: by domain, its share of the characters that training sees, whatever the corpus gives.
         folder: for what is written to disk in between; removed at the end.
         workers: processes.
-        most_different: pre-tokens that training may hold, about 200 bytes each.
+        most_different: pre-tokens that training may hold, about 2 kB each.
         counted_at_once: pre-tokens that a process holds before it writes them to disk.
     """
     shutil.rmtree(folder, ignore_errors=True)

@@ -62,7 +62,7 @@ class TrainTokenizerConfig(TokenizerSettings):
     )
     workers: int = field(default=0, metadata={"help": "Processes that count; 0: one a core."})
     most_pre_tokens: int = field(
-        default=10_000_000, metadata={"help": "Different pre-tokens that training holds, about 250 bytes each."}
+        default=3_000_000, metadata={"help": "Different pre-tokens that training holds, about 2 kB each."}
     )
     report: bool = field(
         default=False,

@@ -1,5 +1,6 @@
 """How a vocabulary is used on a sample of documents: how often each token occurs, and in how many documents."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from ..corpus import Document
 from .pre_tokens import pre_tokens
 
 DOCUMENTS_AT_ONCE = 2_000  # of which the tokens are looked up together
+PRE_TOKENS_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,18 @@ class DocumentSample:
     def usage(self, bpe: Tokenizer) -> Usage:
         """Encodes the sample with a vocabulary."""
         size = bpe.get_vocab_size()
-        encoded = bpe.encode_batch_fast(self.pre_tokens, add_special_tokens=False)
-        lengths = np.fromiter((len(encoding.ids) for encoding in encoded), np.int64, len(encoded))
-        ids = np.fromiter((i for encoding in encoded for i in encoding.ids), np.int32, int(lengths.sum()))
+        # In batches: an encoding takes a kilobyte, its ids a few bytes.
+        ids, lengths = array("i"), array("i")
+        for start in range(0, len(self.pre_tokens), PRE_TOKENS_AT_ONCE):
+            batch = self.pre_tokens[start : start + PRE_TOKENS_AT_ONCE]
+            for encoding in bpe.encode_batch_fast(batch, add_special_tokens=False):
+                ids.extend(encoding.ids)
+                lengths.append(len(encoding.ids))
+        lengths = np.array(lengths, np.int64)
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        tokens = scipy.sparse.csr_matrix((np.ones(len(ids), np.int32), ids, starts), shape=(len(encoded), size))
+        tokens = scipy.sparse.csr_matrix(
+            (np.ones(len(ids), np.int32), np.array(ids, np.int32), starts), shape=(len(lengths), size)
+        )
         tokens.sum_duplicates()
         counts, used = np.zeros(size), {}
         for domain, weight in sorted(self._weights.items()):
