@@ -44,3 +44,6 @@ bench: setup
 	$(BIN)/python benchmarks/quality_filter.py
 	$(BIN)/python benchmarks/near_duplicates.py
 	$(BIN)/python benchmarks/cleaning_memory.py
+	$(BIN)/python benchmarks/tokenizer_choices.py
+	$(BIN)/python benchmarks/tokenizer_comparison.py
+	$(BIN)/python benchmarks/tokenizer_memory.py --megabytes 10 30 100

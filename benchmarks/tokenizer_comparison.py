@@ -40,7 +40,7 @@ VOCABULARY = 50_176
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus", nargs="+", required=True)
+    parser.add_argument("--corpus", nargs="+", default=["sample"])
     parser.add_argument("--peers", nargs="+", default=[])
     parser.add_argument("--manuals")
     parser.add_argument("--tokenizer", help="folder of a tokenizer trained before; default: train it")

@@ -114,13 +114,7 @@ def remove_unsuitable(
     rounds = 0
     while True:
         tokens = [token for token in candidates if token not in search.removed][:wanted]
-        if len(tokens) < wanted:
-            if len(candidates) < asked:
-                raise InputError(
-                    f"the corpus is too small for the vocabulary: it gives {len(tokens):,} suitable tokens beside the "
-                    f"{len(FIRST_TOKENS)} special and byte tokens, vocab_size asks for {wanted:,}; set vocab_size to "
-                    f"at most {len(tokens) + len(FIRST_TOKENS):,}, give more text, or lower min_documents"
-                )
+        if len(tokens) < wanted and len(candidates) >= asked:
             asked = int(asked * MORE)
             candidates = train(asked)
             search.look_at(candidates)
@@ -141,6 +135,12 @@ def remove_unsuitable(
             doomed |= {token: VARIANT for token in _variants(tokens, usage, places) if token not in doomed}
         steps = _steps(tokens, doomed)
         found = [token for token in doomed if token not in steps]
+        if not found and len(tokens) < wanted:
+            raise InputError(
+                f"the corpus is too small for the vocabulary: it gives {len(tokens):,} suitable tokens beside the "
+                f"{len(FIRST_TOKENS)} special and byte tokens, vocab_size asks for {wanted:,}; set vocab_size to at "
+                f"most {len(tokens) + len(FIRST_TOKENS):,}, give more text, or lower min_documents"
+            )
         if not found:
             return Vocabulary(tokens, _in_order(search, candidates), sorted(steps & rare), rounds, before, usage)
         for token in found:
