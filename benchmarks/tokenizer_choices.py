@@ -1,6 +1,6 @@
 """What was chosen for the tokenizer, by measurement: cuts, digits, superwords, normalisation, vocabulary size.
 
-python benchmarks/tokenizer_choices.py --corpus "sample/*.jsonl.gz"
+python benchmarks/tokenizer_choices.py --corpus sample/*.jsonl.gz
 
 Each way is trained on the same training documents (and Python's standard library) at the project's proportions, without
 removal of unsuitable tokens, and measured on the held-out documents. Writes a section of RESULTS.md.

@@ -1,6 +1,6 @@
 """The tokenizer beside others: compression, also of a domain it never saw; speed and memory of training; encoding.
 
-python benchmarks/tokenizer_comparison.py --corpus "sample/*.jsonl.gz" --peers llm-jp=FOLDER llama-3=tokenizer.model \\
+python benchmarks/tokenizer_comparison.py --corpus sample/*.jsonl.gz --peers llm-jp=FOLDER llama-3=tokenizer.model \\
     --manuals FOLDER
 
 The tokenizer is trained by the recipe with 50,176 tokens on the training part of --corpus and of Python's standard
@@ -27,10 +27,13 @@ from process_memory import peaks_of
 from results import machine, table, write_section
 from tokenizers import Tokenizer
 
-from nec13b.corpus import parse_sources, read_documents
-from nec13b.tokenization import load_tokenizer, sample_by_hash
+from nec13b.corpus import is_held_out, parse_sources, read_documents
+from nec13b.tokenization import bytes_of_ids, ids_of_bytes, ids_of_text, load_tokenizer, sample_by_hash
+from nec13b.tokenization.bpe import FIRST_TOKENS, unreachable
 from nec13b.tokenization.drawing import hash_of
 from nec13b.tokenization.peers import Peer, load_peers
+from nec13b.tokenization.removal import unsuitable_tokens
+from nec13b.tokenization.unsuitable import token_classes
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "train_tokenizer.py"
 LIBRARY = f"{sysconfig.get_paths()['stdlib']}/*.py,label=standard_library"
@@ -81,6 +84,7 @@ def compression(report: dict, options: argparse.Namespace, made: Path) -> None:
         characters = sum(map(len, texts))
         rows.append(["not in training: Debian's Japanese manuals", f"{len(texts):,}", f"{characters:,}"]
                     + [f"{characters / sum(peer.lengths(texts)):.3f}" for peer in peers])  # fmt: skip
+    checked = round_trips(made, options)
     classes = [row["class"] for row in report["removed"] if row["class"] not in ("rare", "variant", "unreachable")]
     head = ["held-out text", "documents", "characters"]
     head += [f"{each['name']} ({each['vocab_size']:,})" for each in tokenizers]
@@ -99,7 +103,28 @@ def compression(report: dict, options: argparse.Namespace, made: Path) -> None:
         + ", ".join(f"{count:,} {name}" for name, count in removed.items())
         + ". What the removal costs, in characters per token of training text: "
         + ", ".join(f"{d} {v['before_removal']:.3f} → {v['after']:.3f}" for d, v in before.items())
-        + ".",
+        + f".\n\n{checked}",
+    )
+
+
+def round_trips(made: Path, options: argparse.Namespace) -> str:
+    """Says that every token is reachable and that all held-out text comes back; fails where that is not so."""
+    tokenizer = load_tokenizer(made).tokenizer
+    bpe = tokenizer.backend_tokenizer
+    tokens = [token for token in bpe.get_vocab() if token not in FIRST_TOKENS]
+    assert not unreachable(bpe, tokens)
+    assert not unsuitable_tokens(bpe, token_classes())
+    documents = characters = 0
+    for document in read_documents(parse_sources([*options.corpus, LIBRARY])):
+        if is_held_out(document, float(HELD_OUT)):
+            data = document.text.encode()
+            assert tokenizer.decode(ids_of_text(tokenizer, document.text)) == document.text
+            assert bytes_of_ids(tokenizer, ids_of_bytes(tokenizer, data[1:])) == data[1:]
+            documents, characters = documents + 1, characters + len(document.text)
+    return (
+        f"Checked: each of the {len(tokens):,} tokens is what its own text is encoded to; {documents:,} held-out "
+        "documents "
+        f"({characters:,} characters) come back exactly, as text and, with their first byte cut off, as bytes."
     )
 
 

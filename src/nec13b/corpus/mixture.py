@@ -22,7 +22,7 @@ FORMAT = "nec13b-mixture-1"
 DEFAULT_PROPORTIONS = {"ja": 0.45, "en": 0.35, "code": 0.2}
 # What recipes/train_tokenizer.py gives with 50,176 tokens (books, encyclopaedia and documentation in both languages,
 # the standard library of Python as code); used where no tokenizer is given.
-CHARACTERS_PER_TOKEN = {"ja": 2.0, "en": 4.3, "code": 4.3}
+CHARACTERS_PER_TOKEN = {"ja": 2.2, "en": 4.1, "code": 3.9}
 OTHER_CHARACTERS_PER_TOKEN = 3.0
 
 

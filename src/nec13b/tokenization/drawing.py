@@ -126,7 +126,7 @@ def survey_corpus(parts: list[Part], reader: Reader, budget: int, workers: int) 
                 "marks. Write it otherwise in the corpus, or leave those documents out"
             )
     if not total:
-        raise InputError("no text to train the tokenizer on; the corpus holds no training document")
+        raise InputError("no text to train the tokenizer on: the corpus is empty, or holds no training document")
     return whole
 
 
