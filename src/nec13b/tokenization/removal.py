@@ -157,7 +157,8 @@ def _variants(tokens: list[str], usage: Usage, places: dict[str, int]) -> list[s
     ]
     if not variants:
         return []
-    without = assemble([token for token in tokens if token not in set(variants)])
+    doomed = set(variants)
+    without = assemble([token for token in tokens if token not in doomed])
     pieces = [len(e.ids) for e in without.encode_batch_fast(variants, add_special_tokens=False)]
     # What a token at the margin saves: one token for each time it is used.
     margin = usage.counts[len(FIRST_TOKENS) :][-max(1, int(MARGIN * len(tokens))) :]
@@ -177,11 +178,13 @@ def _steps(tokens: list[str], doomed: dict[str, str]) -> set[str]:
         parts = {*known, *FIRST_TOKENS}
         ranks = {token: rank for rank, token in enumerate(tokens)}
         before = len(steps)
-        for token in lost:
-            ways = [[part for part in pair if part in doomed] for pair in splits(token, parts)]
-            # The way that needs the fewest doomed tokens, and the earliest of them.
-            ways.sort(key=lambda way: (len(way), [ranks[part] for part in way]))
-            steps.update(ways[0] if ways else ())
+        open_ends = list(lost)
+        while open_ends:
+            ways = [[part for part in pair if part in doomed] for pair in splits(open_ends.pop(), parts)]
+            # The way that needs the fewest doomed tokens, and the earliest of them; they may need some themselves.
+            way = min(ways, key=lambda way: (len(way), [ranks[part] for part in way]), default=[])
+            open_ends += [part for part in way if part not in steps]
+            steps.update(way)
         if len(steps) == before:  # another way is taken in encoding: all that may lie on it stays
             for token in lost:
                 steps.update(part for i in range(len(token)) for j in range(i + 1, len(token) + 1)
