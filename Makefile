@@ -25,7 +25,7 @@ demo: setup
 	$(BIN)/python recipes/train_quality_classifier.py --output_dir $(DEMO)/quality
 	$(BIN)/python recipes/clean_corpus.py --corpus $(DEMO)/dirty,label=sample --quality $(DEMO)/quality \
 	    --output_dir $(DEMO)/clean --workers 2
-	$(BIN)/python recipes/train_tokenizer.py --corpus $(DEMO)/clean --output_dir $(DEMO)/tokenizer
+	$(BIN)/python recipes/train_tokenizer.py --corpus $(DEMO)/clean --output_dir $(DEMO)/tokenizer --report
 	$(BIN)/python recipes/pack_tokens.py --corpus $(DEMO)/clean --tokenizer $(DEMO)/tokenizer --output_dir $(DEMO)
 	$(BIN)/accelerate launch --quiet --config_file accelerate_configs/cpu.yaml --num_cpu_threads_per_process 1 \
 	    recipes/pretrain.py --tokenizer $(DEMO)/tokenizer --tokens $(DEMO)/tokens --output_dir $(DEMO)/base
@@ -45,5 +45,5 @@ bench: setup
 	$(BIN)/python benchmarks/near_duplicates.py
 	$(BIN)/python benchmarks/cleaning_memory.py
 	$(BIN)/python benchmarks/tokenizer_choices.py
-	$(BIN)/python benchmarks/tokenizer_comparison.py
+	$(BIN)/python benchmarks/tokenizer_comparison.py --vocab_size 8192
 	$(BIN)/python benchmarks/tokenizer_memory.py --megabytes 10 30 100

@@ -7,7 +7,6 @@ removal of unsuitable tokens, and measured on the held-out documents. Writes a s
 """
 
 import argparse
-import sysconfig
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -67,10 +66,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", nargs="+", default=["sample"])
     options = parser.parse_args()
-    library = f"{sysconfig.get_paths()['stdlib']}/*.py,label=standard_library"
+    if not any(entry.split(",")[0] == "sample" for entry in options.corpus):  # which holds the library already
+        options.corpus.append("sample,domain=code,label=standard_library")
     train: dict[str, list[str]] = {}
     test: dict[str, list[str]] = {}
-    for document in read_documents(parse_sources([*options.corpus, library])):
+    for document in read_documents(parse_sources(options.corpus)):
         if is_held_out(document, HELD_OUT):
             test.setdefault(f"{document.domain} {document.source.removeprefix(document.domain + '_')}", []).append(
                 document.text

@@ -16,7 +16,6 @@ import json
 import re
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,9 +35,9 @@ from nec13b.tokenization.removal import unsuitable_tokens
 from nec13b.tokenization.unsuitable import token_classes
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "train_tokenizer.py"
-LIBRARY = f"{sysconfig.get_paths()['stdlib']}/*.py,label=standard_library"
+LIBRARY = "sample,domain=code,label=standard_library"  # without what is left out of the sample: tests, tables
 HELD_OUT = "0.05"
-VOCABULARY = 50_176
+PRE_TOKENS = (3_000_000, 500_000, 200_000, 100_000)  # that training may hold, for --only cutting
 
 
 def main() -> None:
@@ -48,17 +47,18 @@ def main() -> None:
     parser.add_argument("--manuals")
     parser.add_argument("--tokenizer", help="folder of a tokenizer trained before; default: train it")
     parser.add_argument("--training_megabytes", type=int, default=30)
-    parser.add_argument("--only", choices=["compression", "training", "encoding"])
+    parser.add_argument("--vocab_size", type=int, default=50_176)
+    parser.add_argument("--only", choices=["compression", "training", "encoding", "cutting"])
     options = parser.parse_args()
+    if not any(entry.split(",")[0] == "sample" for entry in options.corpus):  # which holds the library already
+        options.corpus.append(LIBRARY)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(options.tokenizer or Path(folder) / "tokenizer")
-        flags = ["--vocab_size", str(VOCABULARY), "--held_out_fraction", HELD_OUT, "--min_documents", "3"]
-        if options.only != "training":
-            command = [sys.executable, str(RECIPE), "--config", str(RECIPE.parent / "configs/13b/train_tokenizer.yaml"),
-                       "--corpus", *options.corpus, LIBRARY, *flags, "--output_dir", str(made),
-                       "--report", "--peers", *options.peers]  # fmt: skip
+        if options.only not in ("training", "cutting"):
             start = time.perf_counter()
-            subprocess.run(command, check=True)
+            subprocess.run(
+                recipe(options, made, "--report", *(["--peers", *options.peers] if options.peers else [])), check=True
+            )
             print(f"{time.perf_counter() - start:.0f} s")
         if options.only in (None, "compression"):
             compression(json.loads((made / "report.json").read_text()), options, made)
@@ -66,6 +66,37 @@ def main() -> None:
             encoding(made, options)
         if options.only in (None, "training"):
             training(Path(folder), options)
+        if options.only in (None, "cutting"):
+            cutting(Path(folder), options)
+
+
+def recipe(options: argparse.Namespace, output: Path, *flags: str) -> list[str]:
+    """The command that trains the tokenizer as the 13B preset does, but for what a small corpus needs."""
+    config = RECIPE.parent / "configs" / "13b" / "train_tokenizer.yaml"
+    return [sys.executable, str(RECIPE), "--config", str(config), "--corpus", *options.corpus,
+            "--output_dir", str(output), "--vocab_size", str(options.vocab_size), "--held_out_fraction", HELD_OUT,
+            "--min_documents", "3", "--workers", "2", *flags]  # fmt: skip
+
+
+def cutting(folder: Path, options: argparse.Namespace) -> None:
+    """What it costs when training may hold fewer pre-tokens than the text has."""
+    rows, sources = [], []
+    for most in PRE_TOKENS:
+        output = folder / f"cut-{most}"
+        subprocess.run(recipe(options, output, "--most_pre_tokens", str(most), "--report"), check=True)
+        report, record = (json.loads((output / name).read_text()) for name in ("report.json", "run.json"))
+        sizes, sources = report["sources"], sorted(report["sources"])
+        used = report["tokenizers"][0]["tokens"]["sources"]
+        rows.append([f"{min(most, record['counts']['pre_tokens']):,}", f"{record['metrics']['dropped_share']:.1%}",
+                     *(f"{sizes[source]['characters'] / used[source]:.3f}" for source in sources)])  # fmt: skip
+        print(rows[-1], flush=True)
+    write_section(
+        "Tokenizer: what cutting rare pre-tokens costs",
+        f"`python benchmarks/tokenizer_comparison.py ...` on {machine()}. Characters per token of held-out text, "
+        "when training "
+        "holds at most so many different pre-tokens (the first row: all that the text has).\n\n"
+        + table(["pre-tokens held", "characters not seen", *sources], rows),
+    )
 
 
 def compression(report: dict, options: argparse.Namespace, made: Path) -> None:
@@ -115,7 +146,7 @@ def round_trips(made: Path, options: argparse.Namespace) -> str:
     assert not unreachable(bpe, tokens)
     assert not unsuitable_tokens(bpe, token_classes())
     documents = characters = 0
-    for document in read_documents(parse_sources([*options.corpus, LIBRARY])):
+    for document in read_documents(parse_sources(options.corpus)):
         if is_held_out(document, float(HELD_OUT)):
             data = document.text.encode()
             assert tokenizer.decode(ids_of_text(tokenizer, document.text)) == document.text
@@ -148,7 +179,7 @@ def manuals(folder: Path) -> list[str]:
 
 def encoding(made: Path, options: argparse.Namespace) -> None:
     """Megabytes a second, of one text after another on one thread, and of a batch on all."""
-    documents = sample_by_hash(read_documents(parse_sources([*options.corpus, LIBRARY])), 3_000_000)
+    documents = sample_by_hash(read_documents(parse_sources(options.corpus)), 3_000_000)
     texts = {d: [x.text for x in documents if x.domain == d] for d in ("ja", "en", "code")}
     sizes = {d: sum(len(text.encode()) for text in found) / 1e6 for d, found in texts.items()}
     peers = [Peer("nec13b", load_tokenizer(made).tokenizer.backend_tokenizer), *load_peers(options.peers)]
@@ -205,7 +236,7 @@ def training(folder: Path, options: argparse.Namespace) -> None:
     text, jsonl, size = folder / "text.txt", folder / "corpus" / "text.jsonl", 0
     jsonl.parent.mkdir()
     with text.open("w", encoding="utf-8") as plain, jsonl.open("w", encoding="utf-8") as rows:
-        documents = sample_by_hash(read_documents(parse_sources([*options.corpus, LIBRARY])), budget // 2)
+        documents = sample_by_hash(read_documents(parse_sources(options.corpus)), budget // 2)
         for document in sorted(documents, key=lambda document: hash_of(document.text)):
             size += len(document.text.encode())
             plain.write(document.text.rstrip("\n") + "\n")
@@ -213,39 +244,35 @@ def training(folder: Path, options: argparse.Namespace) -> None:
             if size > budget:
                 break
     size = text.stat().st_size / 1e6
-    recipe = [sys.executable, str(RECIPE), "--config", str(RECIPE.parent / "configs/13b/train_tokenizer.yaml"),
-              "--corpus", str(jsonl.parent), "--held_out_fraction", "0", "--min_documents", "2",
-              "--vocab_size", str(VOCABULARY), "--workers", "2"]  # fmt: skip
+    own = argparse.Namespace(corpus=[str(jsonl.parent)], vocab_size=options.vocab_size)
+    arguments = [str(text), str(folder / "other"), str(options.vocab_size)]
     commands = {
-        "nec13b (drawing, counting, merging, removal)": [*recipe, "--output_dir", str(folder / "own")],
-        "sentencepiece BPE, 2 threads":
-            [sys.executable, "-c", SENTENCEPIECE, *map(str, (text, folder / "sp", VOCABULARY))],
-        "rustbpe, GPT-4's pattern": [sys.executable, "-c", RUSTBPE, *map(str, (text, folder / "rust", VOCABULARY))],
-    }  # fmt: skip
+        "nec13b (drawing, counting, merging, removal)": recipe(own, folder / "own", "--held_out_fraction", "0"),
+        "sentencepiece BPE, 2 threads": [sys.executable, "-c", SENTENCEPIECE, *arguments],
+        "rustbpe, GPT-4's pattern": [sys.executable, "-c", RUSTBPE, *arguments],
+    }
     measured = {}
     for name, command in commands.items():
         start = time.perf_counter()
         together, _ = peaks_of(command)
         measured[name] = (time.perf_counter() - start, together)
         print(name, measured[name], flush=True)
-    own = measured[next(iter(commands))]
+    first = measured[next(iter(commands))]
     steps = json.loads((folder / "own" / "run.json").read_text())["timings_seconds"]
-    rows = [[name, f"{seconds:.0f}", f"{size / seconds:.2f}", f"{memory / 2**20:,.0f}", f"{seconds / own[0]:.2f}",
-             f"{memory / own[1]:.2f}"] for name, (seconds, memory) in measured.items()]  # fmt: skip
+    rows = [[name, f"{seconds:.0f}", f"{size / seconds:.2f}", f"{memory / 2**20:,.0f}", f"{seconds / first[0]:.2f}",
+             f"{memory / first[1]:.2f}"] for name, (seconds, memory) in measured.items()]  # fmt: skip
     head = ["trainer", "seconds", "MB/s", "peak of all processes, MiB", "time, nec13b = 1", "memory, nec13b = 1"]
     write_section(
         "Tokenizer: training",
         f"`python benchmarks/tokenizer_comparison.py ...` on {machine()}. The same {size:.0f} MB of Japanese, "
         "English and "
-        f"code to a vocabulary of {VOCABULARY:,}, each in a process of its own from its start to its "
+        f"code to a vocabulary of {options.vocab_size:,}, each in a process of its own from its start to its "
         f"end.\n\n{table(head, rows)}"
-        f"\n\nOf nec13b's seconds {steps['first_reading']:.0f} are the first reading, {steps['counting']:.0f} "
-        "counting, "
-        f"{steps['merging_and_removal']:.0f} merging and the rounds of removal, the rest imports. sentencepiece "
-        "merges within "
-        "sentences without cutting Japanese; rustbpe has GPT-4's pattern, which does not cut kanji from kana "
-        "either, starts "
-        "from bytes, and removes nothing.",
+        f"\n\nOf nec13b's seconds {steps['first_reading'] + steps['counting']:.0f} are reading and counting, "
+        f"{steps['merging']:.0f} merging (by the tokenizers library), {steps['removal']:.0f} the rounds of "
+        "removal, which the "
+        "others do not have, and the rest imports. All three keep kanji and kana in one run; rustbpe starts from "
+        "bytes.",
     )
 
 

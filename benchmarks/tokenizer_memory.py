@@ -53,10 +53,10 @@ def main() -> None:
         timings = record["timings_seconds"]
         measured.append((megabytes, different, timings["counting"], timings["total"]))
         rows.append([f"{megabytes:,}", f"{different:,}", f"{dropped:.1%}", f"{timings['counting']:.0f}",
-                     f"{timings['merging_and_removal']:.0f}", f"{seconds:.0f}", f"{together / 2**30:.1f}",
-                     f"{largest / 2**30:.1f}"])  # fmt: skip
+                     f"{timings['merging']:.0f}", f"{timings['removal']:.0f}", f"{seconds:.0f}",
+                     f"{together / 2**30:.1f}", f"{largest / 2**30:.1f}"])  # fmt: skip
         print(rows[-1], flush=True)
-    head = ["MB", "different pre-tokens", "characters not seen", "counting, s", "merging and removal, s", "in all, s",
+    head = ["MB", "different pre-tokens", "characters not seen", "counting, s", "merging, s", "removal, s", "in all, s",
             "peak of all processes, GiB", "of the largest, GiB"]  # fmt: skip
     body = (
         f"`python benchmarks/tokenizer_memory.py ...` on {machine()}, {WORKERS} workers; Japanese generated from "

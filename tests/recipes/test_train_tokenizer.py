@@ -1,6 +1,7 @@
 """The tokenizer recipe: what it leaves, its report, and what it says of bad input."""
 
 import json
+from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer
@@ -55,6 +56,20 @@ def test_the_report_measures_held_out_text_beside_peers(trained):
             assert token in loaded.get_vocab()
 
 
+def test_without_held_out_documents_training_text_is_measured_and_the_page_says_so(run_recipe, small_corpus, tmp_path):
+    flags = ["--corpus", small_corpus, "--held_out_fraction", "0", "--vocab_size", "600", "--min_documents", "1",
+             "--proportions", "ja=1", "--output_dir", tmp_path / "out", "--report"]  # fmt: skip
+    outcome = run_recipe("train_tokenizer", *flags)
+    assert outcome.status == 0, outcome.err
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert not report["held_out"]
+    assert set(report["domains"]) == {"code", "en", "ja"}  # also what it was not trained on
+    assert set(report["training"]["characters_per_token"]) == {"ja"}
+    assert "training documents, since none are held out" in (tmp_path / "out" / "report.html").read_text(
+        encoding="utf-8"
+    )
+
+
 def test_the_same_command_does_nothing_again_and_another_is_refused(trained, run_recipe):
     output, flags, _ = trained
     before = (output / "tokenizer.json").stat().st_mtime_ns
@@ -103,3 +118,17 @@ def test_peers_of_several_kinds(tokenizer, tmp_path):
     (tmp_path / "wrong.model").write_bytes(b"\x00\x01")
     with pytest.raises(InputError, match=r"neither a tokenizer\.json nor a tiktoken file"):
         load_peers([str(tmp_path / "wrong.model")])
+
+
+def test_cached_are_the_tokenizers_of_the_hubs_cache_each_once(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    assert load_peers(["cached"]) == []
+    for name, text in (("a--one", None), ("b--same", None), ("c--broken", "{}")):
+        snapshot = tmp_path / "cache" / f"models--{name}" / "snapshots" / "0123"
+        snapshot.mkdir(parents=True)
+        (tmp_path / "cache" / f"models--{name}" / "refs").mkdir()
+        (tmp_path / "cache" / f"models--{name}" / "refs" / "main").write_text("0123")
+        content = text or (Path(tokenizer.path) / "tokenizer.json").read_text(encoding="utf-8")
+        (snapshot / "tokenizer.json").write_text(content, encoding="utf-8")
+    peers = load_peers([f"mine={tokenizer.path}", "cached"])
+    assert sorted(peer.name for peer in peers) == ["a/one", "mine"]

@@ -2,7 +2,9 @@
 
 import collections
 import json
+import os
 import random
+import signal
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from nec13b.corpus import Rejections, parse_sources, parts_of
 from nec13b.errors import InputError
-from nec13b.tokenization.drawing import ALL_HASHES, Reader, survey_corpus
+from nec13b.tokenization.drawing import ALL_HASHES, Reader, hash_of, in_processes, survey_corpus
 from nec13b.tokenization.pre_token_counts import count_pre_tokens, halves
 from nec13b.tokenization.pre_tokens import pre_tokens
 
@@ -34,7 +36,8 @@ def written(folder, rows, files):
 def counted(parts, folder, shares, **options):
     limits = dict.fromkeys(shares, ALL_HASHES)
     budgets = dict.fromkeys(shares, 10**9)
-    return count_pre_tokens(parts, READER, limits, budgets, shares, folder / "work", **options)
+    sample_limits = dict.fromkeys(shares, ALL_HASHES // 4)
+    return count_pre_tokens(parts, READER, limits, budgets, shares, sample_limits, folder / "work", **options)
 
 
 def test_counts_are_exact_and_do_not_depend_on_files_or_spills(rows, tmp_path):
@@ -48,6 +51,9 @@ def test_counts_are_exact_and_do_not_depend_on_files_or_spills(rows, tmp_path):
     assert whole.different == len(expected)
     spilled = counted(written(tmp_path / "many", rows, 7), tmp_path, {"ja": 1.0}, counted_at_once=50)
     assert list(spilled.words.items()) == list(whole.words.items())
+    drawn = {row["text"] for row in rows if row["lang"] == "ja" and hash_of(row["text"]) < ALL_HASHES // 4}
+    assert {document.text for document in whole.sample} == drawn
+    assert [document.text for document in spilled.sample] == [document.text for document in whole.sample]
     assert not (tmp_path / "work").exists()
 
 
@@ -104,8 +110,6 @@ def test_what_is_drawn_depends_on_the_texts_alone_and_keeps_the_budget(tmp_path_
         drawn.append(limits)
     assert drawn[0] == drawn[1]
     lengths = collections.Counter()
-    from nec13b.tokenization.drawing import hash_of
-
     for row in rows:
         if hash_of(row["text"]) < limits[row["lang"]]:
             lengths[row["lang"]] += len(row["text"])
@@ -124,3 +128,12 @@ def test_documents_that_spell_out_a_special_token_are_set_aside_and_many_of_them
         row["text"] += " <|im_end|>"
     with pytest.raises(InputError, match=r"special token <\|im_end\|> in the text of 20 documents, 280 have none"):
         survey_corpus(written(tmp_path / "many", rows, 1), READER, 1000, 1)
+
+
+def killed(signal_number):
+    os.kill(os.getpid(), signal_number)
+
+
+def test_a_process_that_is_killed_is_one_line():
+    with pytest.raises(InputError, match="a process was ended from outside"):
+        list(in_processes(killed, [(signal.SIGKILL,)] * 2, 2))

@@ -13,7 +13,7 @@ from ..corpus import Document, parse_sources, parts_of
 from ..corpus.mixture import mixture_of_corpus, resolve_proportions
 from ..errors import InputError
 from .bpe import BYTE_TOKENS, FIRST_TOKENS, PLAIN_BYTES, assemble, finished, rank_tokens
-from .drawing import Reader, sample_by_hash, survey_corpus
+from .drawing import Reader, survey_corpus
 from .pre_token_counts import PreTokenCounts, count_pre_tokens
 from .pre_tokens import pre_tokens
 from .removal import Vocabulary, remove_unsuitable
@@ -96,25 +96,36 @@ def make_tokenizer(config: TrainTokenizerConfig, folder: Path) -> MadeTokenizer:
     clock.append(time.monotonic())
     print("counting pre-tokens ...", flush=True)
     work = folder.parent / f".{folder.name}.counting"
+    sample_limits = survey.limits({domain: min(budgets[domain], config.sample_characters) for domain in shares})
     counts = count_pre_tokens(
-        parts, reader, limits, budgets, shares, work, config.workers, config.most_pre_tokens
-    )  # fmt: skip
-    drawn = (document for part in parts for document in reader.documents(part) if document.domain in shares)
-    sample = DocumentSample(sample_by_hash(drawn, config.sample_characters), shares)
+        parts, reader, limits, budgets, shares, sample_limits, work, config.workers, config.most_pre_tokens
+    )
+    sample = DocumentSample(counts.sample, shares)
     clock.append(time.monotonic())
     print(f"merging: {len(counts.words):,} different pre-tokens ...", flush=True)
     alphabet = choose_alphabet(counts.words, config.character_coverage, config.vocab_size)
 
+    merging = 0.0
+
     def train(size: int) -> list[str]:
-        return rank_tokens(counts.words, size, alphabet, config.max_token_characters)
+        nonlocal merging
+        start = time.monotonic()
+        tokens = rank_tokens(counts.words, size, alphabet, config.max_token_characters)
+        merging += time.monotonic() - start
+        return tokens
 
     wanted_tokens = config.vocab_size - len(FIRST_TOKENS)
     vocabulary = remove_unsuitable(train, wanted_tokens, sample, classes, config.min_documents)
     handle = save_tokenizer(finished(assemble(vocabulary.tokens)), folder)
     write_removed(folder / REMOVED_NAME, vocabulary)
     clock.append(time.monotonic())
-    steps = ("first_reading", "counting", "merging_and_removal")
-    seconds = {step: round(end - start, 2) for step, start, end in zip(steps, clock, clock[1:])}
+    seconds = {
+        "first_reading": clock[1] - clock[0],
+        "counting": clock[2] - clock[1],
+        "merging": merging,
+        "removal": clock[3] - clock[2] - merging,
+    }
+    seconds = {step: round(value, 2) for step, value in seconds.items()}
     return MadeTokenizer(handle, vocabulary, counts, shares, dict(survey.rejections), seconds)
 
 

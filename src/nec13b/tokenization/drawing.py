@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from typing import TypeVar
@@ -175,7 +176,11 @@ def sample_by_hash(documents: Iterable[Document], characters_per_domain: int) ->
 
 
 def in_processes(function: Callable[..., Result], calls: list[tuple], workers: int) -> Iterator[Result]:
-    """The results of a function for each tuple of arguments, in order, from processes that end with this one."""
+    """The results of a function for each tuple of arguments, in order, from processes that end with this one.
+
+    Raises:
+        InputError: a process was killed.
+    """
     if min(workers, len(calls)) <= 1:
         for call in calls:
             yield function(*call)
@@ -187,6 +192,10 @@ def in_processes(function: Callable[..., Result], calls: list[tuple], workers: i
         try:
             for future in futures:
                 yield future.result()
+        except BrokenProcessPool:
+            raise InputError(
+                "a process was ended from outside, most often for want of memory; set --workers to fewer"
+            ) from None
         finally:
             for future in futures:
                 future.cancel()

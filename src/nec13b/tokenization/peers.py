@@ -4,14 +4,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 from transformers.convert_slow_tokenizer import TikTokenConverter, bytes_to_unicode
 
 from ..errors import InputError
+from ..run_record import fingerprint_of_file
 
 BYTES_BY_LETTER = {letter: byte for byte, letter in bytes_to_unicode().items()}
 TIKTOKEN_LINE = re.compile(rb"[A-Za-z0-9+/]+=* \d+\n")
+CACHED = "cached"
 BYTE_NAME = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -56,7 +59,8 @@ def load_peers(entries: list[str]) -> list[Peer]:
     """Loads tokenizers.
 
     Args:
-        entries: `NAME=PLACE` or `PLACE` alone: a folder, a tokenizer.json, a tiktoken file, or a name on the Hub.
+        entries: `NAME=PLACE` or `PLACE` alone: a folder, a tokenizer.json, a tiktoken file, or a name on the Hub;
+            `cached` is every fast tokenizer that the Hub's cache on this machine holds.
 
     Raises:
         InputError: one of them cannot be loaded.
@@ -66,6 +70,9 @@ def load_peers(entries: list[str]) -> list[Peer]:
         name, equals, place = entry.partition("=")
         if not equals:
             name, place = _name_of(entry), entry
+        if place == CACHED:
+            peers = _cached() | peers
+            continue
         if name in peers:
             raise InputError(f"peers: two are called {name!r}; write NAME=PLACE")
         try:
@@ -74,6 +81,30 @@ def load_peers(entries: list[str]) -> list[Peer]:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"peers: cannot load a tokenizer from {place}: {reason}") from None
     return list(peers.values())
+
+
+def _cached() -> dict[str, Peer]:
+    """The fast tokenizers of the Hub's cache, each once, however many models share it."""
+    try:
+        repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
+    except CacheNotFound:
+        return {}
+    found: dict[str, Peer] = {}
+    seen: set[str] = set()
+    for repository in sorted(repositories, key=lambda repository: repository.repo_id):
+        files = [file for revision in repository.revisions for file in revision.files]
+        for file in sorted(files, key=lambda file: -file.blob_last_modified):
+            if file.file_name == "tokenizer.json" and file.file_path.is_file():
+                fingerprint = fingerprint_of_file(file.file_path)
+                if fingerprint not in seen:
+                    seen.add(fingerprint)
+                    try:
+                        found[repository.repo_id] = Peer(repository.repo_id, _load(str(file.file_path)))
+                    except Exception as error:  # nobody asked for this one by name
+                        reason = " ".join(str(error).split())[:100]
+                        print(f"left out of the peers: {repository.repo_id} ({reason})")
+                break
+    return found
 
 
 def _name_of(place: str) -> str:

@@ -11,7 +11,7 @@ import shutil
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute
 import regex
 
-from ..corpus import Part
+from ..corpus import Document, Part
 from .drawing import Reader, hash_of, in_processes
 from .pre_tokens import JAPANESE, pre_tokens
 
@@ -43,12 +43,14 @@ class PreTokenCounts:
     Attributes:
         words: how often each pre-token occurs; domains are weighted against each other.
         characters: (drawn from the corpus) of each domain.
+        sample: the drawn documents with the smallest hashes, for trying a vocabulary on.
         different: how many pre-tokens there were before any were cut or dropped.
         dropped_share: share of the weighted characters, 0 to 1, that training does not see.
     """
 
     words: dict[str, int]
     characters: dict[str, int]
+    sample: list[Document]
     different: int
     dropped_share: float
 
@@ -59,6 +61,7 @@ def count_pre_tokens(
     limits: Mapping[str, int],
     budgets: Mapping[str, int],
     shares: Mapping[str, float],
+    sample_limits: Mapping[str, int],
     folder: Path,
     workers: int = 1,
     most_different: int = 3_000_000,
@@ -72,6 +75,7 @@ def count_pre_tokens(
         limits: by domain, the hash below which a document is drawn (`Survey.limits`).
         budgets: by domain, characters to which a longer document is cut.
         shares: by domain, its share of the characters that training sees, whatever the corpus gives.
+        sample_limits: by domain, the hash below which a document that is drawn is in the sample too.
         folder: for what is written to disk in between; removed at the end.
         workers: processes.
         most_different: pre-tokens that training may hold, about 2 kB each.
@@ -81,36 +85,49 @@ def count_pre_tokens(
     folder.mkdir(parents=True)
     try:
         calls = [
-            (part, reader, dict(limits), dict(budgets), folder / f"{number:05d}", counted_at_once)
+            (part, reader, dict(limits), dict(budgets), dict(sample_limits), folder / f"{number:05d}", counted_at_once)
             for number, part in enumerate(parts)
         ]
         characters: Counter[str] = Counter()
-        for counted in in_processes(_count_part, calls, workers):
+        sample: list[Document] = []
+        for counted, documents in in_processes(_count_part, calls, workers):
             characters += counted
+            sample += documents
+        # In the order of hashes, so that it does not matter how the corpus is spread over files.
+        sample.sort(key=lambda document: (document.domain, hash_of(document.text)))
         # The domain that is longest for its share counts once, the others more often.
         most = max(characters[domain] / shares[domain] for domain in shares if characters[domain])
         weights = {domain: most * shares[domain] / characters[domain] for domain in shares if characters[domain]}
-        return _merged(folder, weights, dict(characters), most_different, counted_at_once)
+        return _merged(folder, weights, dict(characters), sample, most_different, counted_at_once)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _count_part(
-    part: Part, reader: Reader, limits: dict[str, int], budgets: dict[str, int], place: Path, at_once: int
-) -> Counter[str]:
-    """Counts one part; returns the characters of each domain."""
+    part: Part,
+    reader: Reader,
+    limits: dict[str, int],
+    budgets: dict[str, int],
+    sample_limits: dict[str, int],
+    place: Path,
+    at_once: int,
+) -> tuple[Counter[str], list[Document]]:
+    """Counts one part; returns the characters of each domain, and the documents of the sample."""
     characters: Counter[str] = Counter()
+    sample: list[Document] = []
     spills = {domain: _Spill(place, domain, at_once) for domain in limits}
     for document in reader.documents(part):
         domain = document.domain
-        if domain not in limits or hash_of(document.text) >= limits[domain]:
+        if domain not in limits or (rank := hash_of(document.text)) >= limits[domain]:
             continue
-        text = document.text[: budgets[domain]]
-        characters[domain] += len(text)
-        spills[domain].add(pre_tokens(text))
+        document = replace(document, text=document.text[: budgets[domain]])
+        characters[domain] += len(document.text)
+        spills[domain].add(pre_tokens(document.text))
+        if rank < sample_limits[domain]:
+            sample.append(document)
     for spill in spills.values():
         spill.write()
-    return characters
+    return characters, sample
 
 
 class _Spill:
@@ -149,7 +166,12 @@ class _Spill:
 
 
 def _merged(
-    folder: Path, weights: dict[str, float], characters: dict[str, int], most: int, at_once: int
+    folder: Path,
+    weights: dict[str, float],
+    characters: dict[str, int],
+    sample: list[Document],
+    most: int,
+    at_once: int,
 ) -> PreTokenCounts:
     by_domain = {domain: sorted(folder.glob(f"*.{domain}.arrow")) for domain in sorted(weights)}
     tables = []
@@ -180,7 +202,7 @@ def _merged(
             if rounded := int(count * scale + 0.5):
                 words[word] = rounded
                 seen += count * len(word)
-    return PreTokenCounts(words, characters, different, max(0.0, 1 - seen / total) if total else 0.0)
+    return PreTokenCounts(words, characters, sample, different, max(0.0, 1 - seen / total) if total else 0.0)
 
 
 def _on_disk(table: pa.Table, path: Path) -> pa.Table:

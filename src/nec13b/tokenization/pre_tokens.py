@@ -2,7 +2,7 @@
 
 Japanese has no spaces, and each way of cutting it costs something. A run of kanji, hiragana and katakana stays in one
 piece here, up to the next mark, space, digit or foreign letter: so BPE finds words with their endings (返します,
-日本の) by itself, and by measurement no way of cutting at the change of script compresses as well
+日本の) by itself, and by measurement no way of cutting at the change of script compresses as well on the whole
 (benchmarks/RESULTS.md, "Tokenizer: what was chosen"). Words of other scripts carry the space before them, or the _ or
 . of an identifier. Digits stand alone, so that a number has one form and its places can be learnt.
 

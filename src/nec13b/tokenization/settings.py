@@ -69,9 +69,10 @@ class TrainTokenizerConfig(TokenizerSettings):
         metadata={"help": "Write report.html too; of a tokenizer that is there, without training it again."},
     )
     peers: list[str] = field(
-        default_factory=list,
+        default_factory=lambda: ["cached"],
         metadata={
-            "help": "Tokenizers to compare with in the report: folders, tokenizer.json files, Hub names; NAME=..."
+            "help": "Tokenizers to compare with in the report: folders, tokenizer.json files, Hub names, NAME=...; "
+            "cached: those in the Hub's cache on this machine."
         },
     )
 
