@@ -31,7 +31,7 @@ def main() -> None:
     if note is not None:
         record = RunRecord("train_tokenizer", config)
         made = make_tokenizer(config, output)
-        record.update("inputs", characters=made.counts.characters)
+        record.update("inputs", characters=made.counts.characters, proportions=made.proportions)
         record.update(
             "counts",
             tokens=len(made.handle.tokenizer),

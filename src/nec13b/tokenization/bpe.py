@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from ..errors import InputError
 from .chat_template import CHATML_TEMPLATE
 from .pre_tokens import PATTERN
 from .special_tokens import BOS, EOS, PAD, SPECIAL_TOKENS
@@ -24,6 +25,12 @@ PLAIN_BYTES = {*range(0x20, 0x7F), 0x09, 0x0A}
 BYTE_TOKENS = [chr(byte) if byte in PLAIN_BYTES else f"<0x{byte:02X}>" for byte in range(256)]
 FIRST_TOKENS = [*SPECIAL_TOKENS, *BYTE_TOKENS]  # their ids are their places here
 WORDS_IN_A_BATCH = 10_000
+
+
+def check_vocab_size(vocab_size: int) -> None:
+    """Raises InputError where a vocabulary has no room for tokens of its own."""
+    if vocab_size <= len(FIRST_TOKENS):
+        raise InputError(f"vocab_size {vocab_size} is too small: {len(FIRST_TOKENS)} are special tokens and bytes")
 
 
 def rank_tokens(

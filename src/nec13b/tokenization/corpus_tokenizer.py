@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from ..corpus import Document, parse_sources, parts_of
 from ..corpus.mixture import mixture_of_corpus, resolve_proportions
 from ..errors import InputError
-from .bpe import BYTE_TOKENS, FIRST_TOKENS, PLAIN_BYTES, assemble, finished, rank_tokens
+from .bpe import BYTE_TOKENS, FIRST_TOKENS, PLAIN_BYTES, assemble, check_vocab_size, finished, rank_tokens
 from .drawing import Reader, survey_corpus
 from .pre_token_counts import PreTokenCounts, count_pre_tokens
 from .pre_tokens import pre_tokens
@@ -140,10 +140,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, min_documents: int = 
     Raises:
         InputError: vocab_size cannot hold the special tokens and bytes, or there is too little text for it.
     """
-    if vocab_size <= len(FIRST_TOKENS):
-        raise InputError(
-            f"vocab_size {vocab_size} is too small: {len(FIRST_TOKENS)} are the special tokens and the 256 bytes"
-        )
+    check_vocab_size(vocab_size)
     words: Counter[str] = Counter()
     documents = []
     for text in texts:

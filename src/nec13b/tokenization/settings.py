@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ..corpus.settings import CorpusSettings
 from ..errors import InputError
 from ..recipe_config import parse_mapping
-from .bpe import FIRST_TOKENS
+from .bpe import check_vocab_size
 
 REPORT_SETTINGS = ("report", "peers", "workers")  # they change nothing of the tokenizer
 
@@ -81,10 +81,7 @@ class TrainTokenizerConfig(TokenizerSettings):
         self.proportions = parse_mapping("proportions", self.proportions, float)
         self.word_lists = parse_mapping("word_lists", self.word_lists) or {}
         self.workers = self.workers or os.cpu_count() or 1
-        if self.vocab_size <= len(FIRST_TOKENS):
-            raise InputError(
-                f"vocab_size {self.vocab_size} is too small: {len(FIRST_TOKENS)} are special tokens and bytes"
-            )
+        check_vocab_size(self.vocab_size)
         if not 0 < self.character_coverage <= 1:
             raise InputError(f"character_coverage must lie above 0 and at most be 1, not {self.character_coverage}")
         for name in ("tokenizer_characters", "min_documents", "sample_characters", "workers", "most_pre_tokens"):
