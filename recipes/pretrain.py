@@ -117,6 +117,7 @@ def main() -> None:
     )
     record.update("counts", parameters=parameters, steps=step, tokens=step * config.tokens_per_batch)
     record.update("counts", streams=shards.counts(), rejected=prepared.rejected, epochs=train.order.epochs(sequences))
+    record.update("counts", left_out={str(number): why for number, why in trainer.left_out.steps.items()})
     record.update("timings_seconds", training=round(seconds, 2))
     record.update("metrics", held_out_loss={domain: curve[-1][1] for domain, curve in curves.items()})
     record.update("metrics", held_out_loss_at_start={domain: curve[0][1] for domain, curve in curves.items()})
