@@ -13,6 +13,7 @@ Tiny     accelerate launch recipes/pretrain.py
 The same command continues a run that was interrupted, from its last whole checkpoint, along the same loss curve.
 """
 
+import contextlib
 import math
 import time
 from pathlib import Path
@@ -27,11 +28,16 @@ from nec13b.pretraining.preparation import claim_output_dir, load_initial_model,
 from nec13b.pretraining.samples import continue_prompts, write_samples
 from nec13b.pretraining.trainer import PretrainTrainer, train_to_the_end
 from nec13b.recipe_config import parse_recipe_config, run_recipe
-from nec13b.run_record import RunRecord
+from nec13b.run_record import RunRecord, alone_in
 
 
 def main() -> None:
     config = parse_recipe_config(PretrainConfig, __file__)
+    with alone_in(Path(config.output_dir)) if config.process_index == 0 else contextlib.nullcontext():
+        pretrain(config)
+
+
+def pretrain(config: PretrainConfig) -> None:
     output, is_main = Path(config.output_dir), config.process_index == 0
     record = RunRecord("pretrain", config, config.seed)
     use_cpu_threads(config)

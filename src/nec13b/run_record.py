@@ -5,8 +5,10 @@ the inputs) and with what result (counts, timings, metrics). Secrets have no pla
 left out.
 """
 
+import contextlib
 import dataclasses
 import enum
+import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +16,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,9 @@ from .errors import InputError
 
 RECORD_NAME = "run.json"
 MADE_NAME = "made_from.json"
+LOCK_NAME = ".lock"
 UNFINISHED = {"unfinished": True}
+SECONDS_FOR_OLD_WORKERS = 10
 PACKAGES = (
     "torch", "transformers", "accelerate", "datasets", "tokenizers", "trl", "peft",
     "datatrove", "trafilatura", "fasttext-numpy2", "py3langid",
@@ -73,7 +78,10 @@ def write_json(path: Path, value: Any) -> Path:
     """Writes JSON so that the path holds either the old content or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
     return path
 
@@ -114,6 +122,39 @@ def claim_made_dir(
         raise InputError(f"{folder} holds files that are not of this recipe; choose another --output_dir")
     write_json(note, UNFINISHED)
     return note, wanted
+
+
+@contextlib.contextmanager
+def alone_in(output: Path) -> Iterator[None]:
+    """Keeps other runs out of a folder. Workers that outlive their run keep it, too, until they end.
+
+    Where the user is mistaken, the folder is left as it was found.
+
+    Raises:
+        InputError: another run is at work there.
+    """
+    path = output / LOCK_NAME
+    folder_is_new, lock_is_new = not output.exists(), not path.exists()
+    output.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        for second in range(SECONDS_FOR_OLD_WORKERS + 1):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if second == SECONDS_FOR_OLD_WORKERS:
+                    raise InputError(f"another run is at work in {output}; wait for it, or stop it") from None
+                time.sleep(1)
+            except OSError:  # a file system without locks
+                break
+        try:
+            yield
+        except InputError:
+            if lock_is_new:
+                path.unlink()
+            if folder_is_new and not any(output.iterdir()):
+                output.rmdir()
+            raise
 
 
 def read_json(path: Path, made_by: str) -> dict:

@@ -408,7 +408,7 @@ def test_a_run_that_was_killed_before_it_began_leaves_no_obstacle(tmp_path, writ
 
 def test_two_runs_do_not_share_a_folder(tmp_path, write_rows, monkeypatch):
     write_rows(tmp_path / "a.jsonl", [{"text": STORY}])
-    monkeypatch.setattr("nec13b.corpus.cleaning.SECONDS_FOR_OLD_WORKERS", 0)
+    monkeypatch.setattr("nec13b.run_record.SECONDS_FOR_OLD_WORKERS", 0)
     (tmp_path / "out").mkdir()
     with (tmp_path / "out" / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

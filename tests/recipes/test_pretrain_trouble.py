@@ -5,7 +5,9 @@ import math
 import resource
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import all_checkpoints, mark_complete, retire_checkpoints
 from nec13b.pretraining.trainer import PretrainTrainer
+from nec13b.run_record import alone_in
 
 BAD_STEP = 7
 
@@ -93,7 +96,7 @@ def test_too_many_bad_steps_stop_the_run(run_recipe, small_run, tmp_path):
     assert len(json.loads((tmp_path / "run" / "left_out.json").read_text())) == 2
 
 
-@pytest.mark.parametrize("background", ["true", "false"])
+@pytest.mark.parametrize("background", ["true", pytest.param("false", marks=pytest.mark.slow)])
 def test_a_checkpoint_that_cannot_be_written(root, small_run, tmp_path, background):
     """The disk is full, here: no file may be larger than 600 kB, which the initial weights are not, and a state is."""
     output = tmp_path / "run"
@@ -142,3 +145,31 @@ def test_a_checkpoint_is_plain_safetensors(run_recipe, small_run, tmp_path):
         assert torch.equal(tensors[f"model.{name}"], tensor)
         assert tensors[f"optimizer.{name}.exp_avg"].shape == tensor.shape
     assert {path.suffix for path in (output / "checkpoint-4").rglob("*") if path.is_file()} == {".json", ".safetensors"}
+
+
+def test_two_runs_in_one_folder(run_recipe, small_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("nec13b.run_record.SECONDS_FOR_OLD_WORKERS", 0)
+    output = tmp_path / "run"
+    with alone_in(output):
+        outcome = run_recipe("pretrain", *small_run, "--output_dir", output)
+    assert outcome.status == 2
+    assert outcome.err == f"error: another run is at work in {output}; wait for it, or stop it\n"
+
+
+@pytest.mark.slow
+def test_workers_whose_launcher_was_killed_save_and_stop(root, small_run, start_recipe, tmp_path):
+    output = tmp_path / "run"
+    config = str(root / "accelerate_configs" / "cpu_2proc.yaml")
+    launcher = ("-m", "accelerate.commands.launch", "--config_file", config, "--main_process_port", "0")
+    flags = [*small_run, "--max_steps", "100000", "--save_steps", "100000", "--output_dir", output]
+    process = start_recipe("pretrain", *flags, launcher=launcher, cwd=tmp_path)
+    deadline = time.monotonic() + 120
+    while not (output / "metrics.jsonl").is_file() or '"loss"' not in (output / "metrics.jsonl").read_text():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
+    assert (all_checkpoints(output)[-1][1] / "complete.json").is_file()

@@ -9,19 +9,15 @@ One task works on one part of the corpus (a file, or some small ones), so what c
 of workers or on the executor, and a run that was killed goes on with the tasks that were not finished.
 """
 
-import contextlib
-import fcntl
 import os
 import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import MinhashDedupBuckets
 
 from ..errors import InputError
-from ..run_record import read_json, write_json
+from ..run_record import alone_in, read_json, write_json
 from .blocks import (
     ApplyRules,
     AssignSplit,
@@ -50,7 +46,6 @@ STEPS = (
     "broken_encoding", "empty", "language", "boilerplate", "rules", "quality",
     "exact_duplicates", "near_duplicates", "repeated_lines", "decontamination",
 )  # fmt: skip
-SECONDS_FOR_OLD_WORKERS = 10
 MADE = (
     CLEAN_REQUEST_NAME, CLEAN_MARK_NAME, CLEAN_DOCUMENTS_NAME, "rejected", "unreadable", "work", "logs",
     "report.html", "report.json", "run.json",
@@ -110,28 +105,6 @@ def _throw_away(output: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     shutil.rmtree(discarded, ignore_errors=True)
     (output / CLEAN_REQUEST_NAME).unlink()
-
-
-@contextlib.contextmanager
-def alone_in(output: Path) -> Iterator[None]:
-    """Keeps other runs out of a folder. Workers that outlive their run keep it, too, until they end.
-
-    Raises:
-        InputError: another run is at work there.
-    """
-    output.mkdir(parents=True, exist_ok=True)
-    with (output / ".lock").open("a") as file:
-        for second in range(SECONDS_FOR_OLD_WORKERS + 1):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if second == SECONDS_FOR_OLD_WORKERS:
-                    raise InputError(f"another run is at work in {output}; wait for it, or stop it") from None
-                time.sleep(1)
-            except OSError:  # a file system without locks
-                break
-        yield
 
 
 def cleaning_stages(config: CleanCorpusConfig, inputs: CleaningInputs) -> list[Stage]:

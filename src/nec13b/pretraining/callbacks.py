@@ -132,7 +132,8 @@ class MetricsFile(TrainerCallback):
 
 
 class StopOnSignal(TrainerCallback):
-    """Ctrl-C or SIGTERM: finish the step, write a checkpoint, stop. A second Ctrl-C stops at once."""
+    """Ctrl-C, SIGTERM, or a launcher that is gone: finish the step, write a checkpoint, stop. A second Ctrl-C stops
+    at once."""
 
     # torchrun passes Ctrl-C on to its workers, which the terminal has told already: that is not a second one.
     SECONDS_OF_ECHO = 3
@@ -142,6 +143,7 @@ class StopOnSignal(TrainerCallback):
         self.previous: dict[int, object] = {}
 
     def on_train_begin(self, args, state, control, **kwargs):
+        self.launcher = os.getppid()
         for number in (signal.SIGINT, signal.SIGTERM):
             self.previous[number] = signal.signal(number, self._receive)
 
@@ -153,7 +155,9 @@ class StopOnSignal(TrainerCallback):
             raise KeyboardInterrupt
 
     def on_step_end(self, args, state, control, **kwargs):
-        stop = self.received is not None
+        # Workers outlive a launcher that was killed, and would write into the folder that the next run takes.
+        orphaned = args.world_size > 1 and os.getppid() != self.launcher
+        stop = self.received is not None or orphaned
         if args.world_size > 1:  # the processes get the signal at different moments; they must stop at the same step
             flag = torch.tensor(int(stop), device=args.device)
             torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)

@@ -18,7 +18,7 @@ from ..corpus.mixture import mixture_of_corpus, repeated
 from ..errors import InputError
 from ..llama_conversion import load_as_nec13b
 from ..modeling_nec13b import Nec13bForCausalLM
-from ..run_record import RECORD_NAME, read_json, write_json
+from ..run_record import LOCK_NAME, RECORD_NAME, read_json, write_json
 from ..tokenization import TokenizerHandle, load_tokenizer, make_tokenizer
 from ..tokenization.settings import TrainTokenizerConfig
 from .bad_steps import FOLDER_NAME, LEFT_OUT_NAME
@@ -89,7 +89,9 @@ def claim_output_dir(output: Path, overwrite: bool) -> None:
     """
     if not output.is_dir():
         return
-    if any(output.iterdir()) and not any((output / name).exists() for name in SIGNS_OF_A_RUN):
+    if any(path.name != LOCK_NAME for path in output.iterdir()) and not any(
+        (output / name).exists() for name in SIGNS_OF_A_RUN
+    ):
         raise InputError(f"{output} holds files that are not of a run; choose another --output_dir")
     if overwrite:
         for path in [output / name for name in RUN_FILES] + list(output.glob("checkpoint-*")):

@@ -38,7 +38,10 @@ class StateWriter:
 
     def __init__(self, in_background: bool):
         self.in_background = in_background
-        self.group = None  # the background thread's collectives must not meet those of the training thread
+        # The background thread's collectives must not meet those of the training thread. The group is made now: when the
+        # launcher is gone, no new one can be.
+        self.alone = not dist.is_initialized()
+        self.group = None if self.alone else dist.new_group(backend="gloo")
         self.pending: tuple[Future, Path, Callable[[], None]] | None = None
 
     def write(self, folder: Path, state: dict[str, torch.Tensor], when_whole: Callable[[], None]) -> None:
@@ -48,14 +51,11 @@ class StateWriter:
             InputError: this state, or the one before it, could not be written.
         """
         self.wait()
-        alone = not dist.is_initialized()
-        if not alone and self.group is None:
-            self.group = dist.new_group(backend="gloo")
         files = _files(state, FILE_BYTES)
         # torch takes the first process's word for all of them, and each has a generator of its own.
-        files |= {f"random.{process}": 1 for process in range(1 if alone else dist.get_world_size())}
+        files |= {f"random.{process}": 1 for process in range(1 if self.alone else dist.get_world_size())}
         writer = HuggingFaceStorageWriter(str(folder), save_distributed=True, fqn_to_index_mapping=files)
-        arguments = {"storage_writer": writer, "process_group": self.group, "no_dist": alone}
+        arguments = {"storage_writer": writer, "process_group": self.group, "no_dist": self.alone}
         if self.in_background:
             self.pending = (dcp.async_save(state, **arguments), folder, when_whole)
             return
