@@ -38,8 +38,8 @@ class StateWriter:
 
     def __init__(self, in_background: bool):
         self.in_background = in_background
-        # The background thread's collectives must not meet those of the training thread. The group is made now: when the
-        # launcher is gone, no new one can be.
+        # The background thread's collectives must not meet those of the training thread. The group is made now: when
+        # the launcher is gone, no new one can be.
         self.alone = not dist.is_initialized()
         self.group = None if self.alone else dist.new_group(backend="gloo")
         self.pending: tuple[Future, Path, Callable[[], None]] | None = None
