@@ -70,8 +70,8 @@ def main() -> None:
         "parameter, one seed. `loss` is the held-out losses in the proportions of the mixture.\n\n"
         f"{table(head, rows)}\n\n"
         f"Fitted to the first three, L is proportional to C^{law.slope:.3f}. For the fourth the law expects "
-        f"{law.loss(points[largest].flops):.3f}, between {low:.3f} and {high:.3f} with a probability of 90%; it came to "
-        f"**{points[largest].loss:.3f}**.\n\n![loss against compute](../docs/images/scaling.png)\n\n"
+        f"{law.loss(points[largest].flops):.3f}, between {low:.3f} and {high:.3f} with a probability of 90%; it came "
+        f"to **{points[largest].loss:.3f}**.\n\n![loss against compute](../docs/images/scaling.png)\n\n"
         f"What the fourth writes:\n\n{quoted(output / largest / 'samples.md')}"
     )
     write_section("Pre-training: scaling, and a run of two hours", body)

@@ -1,9 +1,10 @@
 """Loss against compute: a power law through the ends of several runs, and how far it can be trusted beyond them.
 
 Each run contributes one point, its held-out loss at the end of its own cosine; points in the middle of a cosine would
-lie too high. The law is L = a C^-b, a straight line in logarithms. A floor (Hoffmann et al., 2022, write L = E + ...) is
-left out: it cannot be told from the slope within a factor of a hundred in compute, and without it the line errs on the
-low side, which the interval does not cover. The interval is Student's prediction interval of that line, for one new run.
+lie too high. The law is L = a C^-b, a straight line in logarithms. A floor (Hoffmann et al., 2022, write L = E + ...)
+is left out: it cannot be told from the slope within a factor of a hundred in compute, and without it the line errs on
+the low side, which the interval does not cover. The interval is Student's prediction interval of that line, for one
+new run.
 """
 
 import math
