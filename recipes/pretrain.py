@@ -22,8 +22,15 @@ from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
-from nec13b.pretraining.preparation import claim_output_dir, load_initial_model, prepare, use_cpu_threads
-from nec13b.pretraining.samples import continue_prompts, write_samples
+from nec13b.pretraining.preparation import (
+    claim_output_dir,
+    continue_sample_prompts,
+    load_initial_model,
+    number_of_parameters,
+    prepare,
+    use_cpu_threads,
+)
+from nec13b.pretraining.samples import write_samples
 from nec13b.pretraining.trainer import PretrainTrainer
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
@@ -50,7 +57,7 @@ def main() -> None:
         if stream.tokens >= config.sequence_length
     }
     model = load_initial_model(config, prepared)
-    parameters = model.num_parameters()
+    parameters = number_of_parameters(model)
     decisive = {
         "tokenizer": prepared.tokenizer.fingerprint,
         "tokens": shards.fingerprint,
@@ -70,7 +77,7 @@ def main() -> None:
     config.eval_on_start = config.eval_on_start and checkpoint is None
     before = []
     if is_main and config.sample_prompts:
-        before = continue_prompts(model, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
+        before = continue_sample_prompts(config, prepared)
 
     trainer = PretrainTrainer(
         model=model,
@@ -96,8 +103,7 @@ def main() -> None:
     history = trainer.state.log_history
     draw_loss_curve(output / "loss.png", history, config.tokens_per_batch, model.config.vocab_size)
     if config.sample_prompts:
-        trained = load_initial_model(config, prepared.with_model(output / "model"))
-        after = continue_prompts(trained, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
+        after = continue_sample_prompts(config, prepared.with_model(output / "model"))
         write_samples(output / "samples.md", config.sample_prompts, before, after)
 
     curves = held_out_curves(history)
@@ -118,7 +124,7 @@ def _say_what_will_run(config, shards, proportions, train, held_out, parameters,
     epochs = train.order.epochs(len(train))
     print(f"model: {parameters:,} parameters; batch: {config.tokens_per_batch:,} tokens = {config.sequence_length} x "
           f"{config.per_device_train_batch_size} x {config.gradient_accumulation_steps} steps x "
-          f"{config.world_size} processes; {config.max_steps:,} steps")  # fmt: skip
+          f"{config.layout.data_ranks} processes; {config.max_steps:,} steps")  # fmt: skip
     for domain, share in proportions.items():
         stream = shards.streams["train"][domain]
         note = "" if domain in held_out else "; too little held-out text to evaluate, raise held_out_fraction"
