@@ -106,6 +106,6 @@ class Layout:
             fsdp_mixed_precision=mixed_precision and self.data_ranks > 1,
         )
 
-    def __str__(self) -> str:
-        parts = {"replicas": self.replicas, "shards": self.shards, "context": self.context, "tensor": self.tensor}
-        return " x ".join(f"{size} {name}" for name, size in parts.items() if size > 1) or "1 process"
+    def why_whole_logits(self) -> str | None:
+        """Why the loss cannot be computed in chunks of tokens, where it cannot."""
+        return "the head is shared by tensor parallel ranks" if self.tensor > 1 else None

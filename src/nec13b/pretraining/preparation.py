@@ -23,8 +23,10 @@ from ..modeling_nec13b import Nec13bForCausalLM
 from ..run_record import RECORD_NAME, read_json, write_json
 from ..tokenization import TokenizerHandle, load_tokenizer, make_tokenizer
 from ..tokenization.settings import TrainTokenizerConfig
+from .bad_steps import FOLDER_NAME, LEFT_OUT_NAME
 from .callbacks import METRICS_NAME
 from .config import PackTokensConfig, PretrainConfig
+from .kernels import choose_attention
 from .samples import continue_prompts
 from .token_shards import TokenShards, write_token_shards
 
@@ -40,7 +42,9 @@ SIGNS_OF_A_RUN = (
     ".tokens.tmp",
     ".initial.tmp",
 )
-RUN_FILES = (*SIGNS_OF_A_RUN, "model", "rejected.jsonl", "loss.png", "samples.md", ".model.tmp")
+RUN_FILES = (
+    *SIGNS_OF_A_RUN, "model", "rejected.jsonl", "loss.png", "samples.md", ".model.tmp", LEFT_OUT_NAME, FOLDER_NAME,
+)  # fmt: skip
 
 
 @dataclass
@@ -200,12 +204,11 @@ def load_initial_model(config: PretrainConfig, prepared: Prepared, whole: bool =
     Raises:
         InputError: its vocabulary is smaller than the tokenizer's, or its window shorter than a sequence.
     """
-    distributed = None if whole else config.layout.distributed_config(config.bf16)
     model = load_as_nec13b(
         prepared.model_path,
-        attn_implementation=config.attn_implementation,
+        attn_implementation=choose_attention(config),
         dtype=torch.float32,
-        distributed_config=distributed,
+        distributed_config=None if whole else config.layout.distributed_config(config.bf16),
     )
     if model.config.vocab_size < len(prepared.tokenizer.tokenizer):
         raise InputError(
