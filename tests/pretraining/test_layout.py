@@ -83,9 +83,7 @@ def test_the_recipe_refuses_a_layout_of_another_size(launched, tmp_path):
         PretrainConfig(output_dir=str(tmp_path), max_steps=1)
 
 
-@given(
-    st.integers(1, 64), st.integers(1, 8), st.sampled_from([1, 2, 4, 8]), st.integers(1, 4), st.integers(1, 8)
-)
+@given(st.integers(1, 64), st.integers(1, 8), st.sampled_from([1, 2, 4, 8]), st.integers(1, 4), st.integers(1, 8))
 def test_the_batch_is_the_same_under_any_layout(replicas, shards, tensor, per_device, steps):
     layout = Layout(replicas, shards, 1, tensor)
     tokens = 128 * per_device * layout.data_ranks * steps

@@ -32,7 +32,14 @@ def command(root, small_run, tmp_path):
         path.write_text(yaml.safe_dump(config))
         launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path)]
         launcher += ["--main_process_port", "0", str(root / "tests" / "recipes" / "cpu_as_gpu.py")]
-        return [*launcher, str(root / "recipes" / "pretrain.py"), *small_run, *flags, "--output_dir", str(tmp_path / "run")]
+        return [
+            *launcher,
+            str(root / "recipes" / "pretrain.py"),
+            *small_run,
+            *flags,
+            "--output_dir",
+            str(tmp_path / "run"),
+        ]
 
     return build
 
@@ -62,7 +69,7 @@ def test_it_follows_one_process(command, one_process, tmp_path, name, processes,
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
 
 
-def test_tensor_parallel_it_follows_one_process_and_resumes(command, one_process, tmp_path):
+def test_tensor_parallel_it_follows_one_process_and_resumes(root, command, one_process, tmp_path):
     """Sharded over two pairs of ranks, each of which shares its matrix products; checkpoints are ours here."""
     output = tmp_path / "run"
     again = command("hsdp_tp_64x8", 4, dp_replicate=1, dp_shard=2, tp=2)
@@ -73,9 +80,15 @@ def test_tensor_parallel_it_follows_one_process_and_resumes(command, one_process
     weights = (output / "model" / "model.safetensors").read_bytes()
     shutil.rmtree(output / "model")
     shutil.rmtree(output / "checkpoint-12")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(output, elsewhere)
     assert f"going on from {output}/checkpoint-8" in run(again)
     assert losses(output) == whole
     assert (output / "model" / "model.safetensors").read_bytes() == weights
+    # The checkpoint is of no layout: one process goes on from it.
+    alone = [sys.executable, *again[again.index(str(root / "recipes" / "pretrain.py")) : -1], str(elsewhere)]
+    assert f"going on from {elsewhere}/checkpoint-8" in run(alone)
+    assert_same(losses(elsewhere), one_process)
 
 
 @pytest.mark.parametrize("name", ["zero1_64x8", "zero3_64x8"])

@@ -10,7 +10,6 @@ import uuid
 from pathlib import Path
 
 import pytest
-
 from run_losses import losses, wait_for_step
 
 SCRIPT = "accelerate_configs/slurm/pretrain.sbatch"
@@ -27,7 +26,8 @@ def slurm(root, tmp_path):
         _executable(commands / name, f"#!/bin/sh\n{stand_in}\n")
     _executable(
         commands / "accelerate",
-        f"#!{sys.executable}\nimport json, os, sys\nkeys = ('SLURM_NODEID', 'TORCH_ELASTIC_SHUTDOWN_TIMEOUT', 'NCCL_DEBUG')\n"
+        f"#!{sys.executable}\nimport json, os, sys\n"
+        "keys = ('SLURM_NODEID', 'TORCH_ELASTIC_SHUTDOWN_TIMEOUT', 'NCCL_DEBUG')\n"
         "line = json.dumps([sys.argv[1:], {key: os.environ[key] for key in keys}])\n"
         "os.write(1, f'CALL {line}\\n'.encode())  # in one piece: two servers write at once\n"
         "sys.exit(int(os.environ.get('ENDS_WITH', '0')))\n",

@@ -27,4 +27,8 @@ def _in_one_block(tensor: torch.Tensor) -> torch.Tensor:
     if not isinstance(tensor, DTensor):
         return tensor
     placements = [Shard(p.dim) if isinstance(p, _StridedShard) else p for p in tensor.placements]
-    return tensor if list(tensor.placements) == placements else tensor.redistribute(placements=placements)
+    if list(tensor.placements) != placements:
+        return tensor.redistribute(placements=placements).clone()  # the copy waits for what was sent
+    # torch's copy for writing in the background fails on a part of a larger memory that does not begin at its start,
+    # as transformers leaves the norms.
+    return tensor.clone() if tensor.storage_offset() else tensor
