@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from nec13b.errors import InputError
 from nec13b.pretraining import PretrainConfig
 from nec13b.pretraining.config import accumulation_steps
+from nec13b.pretraining.kernels import choose_attention
 from nec13b.pretraining.layout import Layout
 
 SIZES = ("DP_REPLICATE_SIZE", "DP_SHARD_SIZE", "CP_SIZE", "TP_SIZE")
@@ -90,3 +91,12 @@ def test_the_batch_is_the_same_under_any_layout(replicas, shards, tensor, per_de
     assert accumulation_steps(tokens, 128, per_device, layout.data_ranks) == steps
     with pytest.raises(InputError, match="is not a multiple"):
         accumulation_steps(tokens + 1, 128, per_device, layout.data_ranks)
+
+
+def test_context_parallelism_has_one_attention_backend(tmp_path):
+    config = PretrainConfig(output_dir=str(tmp_path), max_steps=1)
+    config.layout = Layout(context=2)
+    assert choose_attention(config) == "sdpa"
+    config.attn_implementation = "eager"
+    with pytest.raises(InputError, match="attn_implementation eager cannot share a sequence"):
+        choose_attention(config)

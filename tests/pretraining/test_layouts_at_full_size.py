@@ -1,5 +1,5 @@
-"""Every accelerate config at its full number of GPUs, with a process group that only pretends: the groups that ranks form,
-the 13B model sharded over them, and the sequences that each rank sees. Nothing is allocated and nothing is sent.
+"""Every accelerate config at its full number of GPUs, with a process group that only pretends: the groups that ranks
+form, the 13B model sharded over them, and the sequences that each rank sees. Nothing is allocated, nothing is sent.
 """
 
 import os

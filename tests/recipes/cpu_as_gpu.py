@@ -1,5 +1,5 @@
-"""Runs a script with accelerate taking the CPU (gloo) for a GPU, which lets FSDP2, tensor and context parallelism run on a
-machine without one:
+"""Runs a script with accelerate taking the CPU (gloo) for a GPU, which lets FSDP2, tensor and context parallelism run
+on a machine without one:
 
 accelerate launch --config_file <a GPU config> tests/recipes/cpu_as_gpu.py script.py flags...
 """

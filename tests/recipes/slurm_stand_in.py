@@ -1,7 +1,7 @@
-"""Stands in for srun, scontrol and scancel inside a batch script: a server is a process, in a network namespace of its own
-where SLURM_STAND_IN_NAMESPACES names some.
+"""Stands in for srun, scontrol and scancel inside a batch script: a server is a process, in a network namespace of its
+own where SLURM_STAND_IN_NAMESPACES names some.
 
-Usage: slurm_stand_in.py srun|scontrol|scancel, then as Slurm's own. What is asked for is noted in SLURM_STAND_IN_FOLDER.
+Usage: slurm_stand_in.py srun|scontrol|scancel, then as Slurm's own. What is asked for is noted in SLURM_STAND_IN_FOLDER
 """
 
 import os
@@ -30,7 +30,7 @@ def scancel(folder: Path, arguments: list[str]) -> int:
 
 
 def srun(folder: Path, arguments: list[str]) -> int:
-    """Runs the command once a server; with --kill-on-bad-exit the others get SIGTERM if they do not end by themselves."""
+    """Runs the command once a server; where one fails, the others are killed if they do not end by themselves."""
     command = [argument for argument in arguments if argument not in ("--kill-on-bad-exit=1", "--label")]
     namespaces = os.environ.get("SLURM_STAND_IN_NAMESPACES", "").split()
     tasks = []

@@ -72,7 +72,7 @@ class Layout:
                     f"{heads} {name} heads cannot be shared by {self.tensor} tensor parallel ranks; "
                     "change tp_size in the accelerate config"
                 )
-        # Each rank takes one part from the front and one from the back, so that causal attention is the same work for all.
+        # Each rank takes a part from the front and one from the back: causal attention is the same work for all then.
         if self.context > 1 and sequence_length % (2 * self.context):
             raise InputError(
                 f"sequence_length {sequence_length:,} is not a multiple of 2 x {self.context} context parallel ranks; "

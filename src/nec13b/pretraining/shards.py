@@ -1,6 +1,7 @@
-"""Shards that lie in one piece. With tensor parallelism and FSDP together a rank's part of a matrix is several blocks of
-rows that are not neighbours (torch's strided shards), but a distributed checkpoint notes one block a rank, and would mix
-them up (see transformers' distributed/checkpoint.py). So they are dealt out anew before writing, and back after reading.
+"""Shards that lie in one piece. With tensor parallelism and FSDP together a rank's part of a matrix is several blocks
+of rows that are not neighbours (torch's strided shards), but a distributed checkpoint notes one block a rank, and would
+mix them up (see transformers' distributed/checkpoint.py). So they are dealt out anew before writing, and back after
+reading.
 """
 
 import torch

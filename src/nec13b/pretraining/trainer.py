@@ -52,8 +52,8 @@ class PretrainTrainer(Trainer):
 
     def __init__(self, *, args: PretrainConfig, decisive: dict, domains: list[str] | None = None, **kwargs):
         args.ignore_data_skip = True  # the sampler begins where the run stands; skipping would walk there
-        # Where transformers sharded the model itself (tensor parallelism), Trainer refuses to write checkpoints, since it
-        # cannot save the optimizer. Ours can.
+        # Where transformers sharded the model itself (tensor parallelism), Trainer refuses to write checkpoints, since
+        # it cannot save the optimizer. Ours can.
         save_only_model = args.save_only_model
         args.save_only_model = save_only_model or args.layout.tensor > 1
         super().__init__(args=args, **kwargs)
