@@ -24,8 +24,15 @@ from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
 from nec13b.pretraining.kernels import apply_kernels
-from nec13b.pretraining.preparation import claim_output_dir, load_initial_model, prepare, use_cpu_threads
-from nec13b.pretraining.samples import continue_prompts, write_samples
+from nec13b.pretraining.preparation import (
+    claim_output_dir,
+    continue_sample_prompts,
+    load_initial_model,
+    number_of_parameters,
+    prepare,
+    use_cpu_threads,
+)
+from nec13b.pretraining.samples import write_samples
 from nec13b.pretraining.trainer import PretrainTrainer, train_to_the_end
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord, alone_in
@@ -57,7 +64,7 @@ def pretrain(config: PretrainConfig) -> None:
         if stream.tokens >= config.sequence_length
     }
     model = load_initial_model(config, prepared)
-    parameters = model.num_parameters()
+    parameters = number_of_parameters(model)
     decisive = {
         "tokenizer": prepared.tokenizer.fingerprint,
         "tokens": shards.fingerprint,
@@ -77,10 +84,10 @@ def pretrain(config: PretrainConfig) -> None:
     config.eval_on_start = config.eval_on_start and checkpoint is None
     before = []
     if is_main and config.sample_prompts:
-        before = continue_prompts(model, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
+        before = continue_sample_prompts(config, prepared)
 
     def trainer_of(model, say: bool) -> PretrainTrainer:
-        lines = apply_kernels(model, config)
+        lines = apply_kernels(model, config, config.layout.why_whole_logits())
         print(*lines if say else (), sep="\n", end="\n" if say else "", flush=True)
         return PretrainTrainer(
             model=model,
@@ -113,8 +120,7 @@ def pretrain(config: PretrainConfig) -> None:
     history = trainer.state.log_history
     draw_loss_curve(output / "loss.png", history, config.tokens_per_batch, model.config.vocab_size)
     if config.sample_prompts:
-        trained = load_initial_model(config, prepared.with_model(output / "model"))
-        after = continue_prompts(trained, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
+        after = continue_sample_prompts(config, prepared.with_model(output / "model"))
         write_samples(output / "samples.md", config.sample_prompts, before, after)
 
     curves = held_out_curves(history)
@@ -136,7 +142,7 @@ def _say_what_will_run(config, shards, proportions, train, held_out, parameters,
     epochs = train.order.epochs(len(train))
     print(f"model: {parameters:,} parameters; batch: {config.tokens_per_batch:,} tokens = {config.sequence_length} x "
           f"{config.per_device_train_batch_size} x {config.gradient_accumulation_steps} steps x "
-          f"{config.world_size} processes; {config.max_steps:,} steps")  # fmt: skip
+          f"{config.layout.data_ranks} processes; {config.max_steps:,} steps")  # fmt: skip
     for domain, share in proportions.items():
         stream = shards.streams["train"][domain]
         note = "" if domain in held_out else "; too little held-out text to evaluate, raise held_out_fraction"

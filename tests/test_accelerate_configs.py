@@ -1,6 +1,8 @@
 """The machine configs parse under the installed accelerate and say what their names say; the CPU ones run in
 tests/recipes/test_pretrain.py."""
 
+import math
+
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
@@ -11,6 +13,11 @@ SHAPES = {
     "one_gpu": ("NO", 1, 1),
     "fsdp_1x8": ("FSDP", 1, 8),
     "fsdp_64x8": ("FSDP", 64, 512),
+    "hsdp_64x8": ("FSDP", 64, 512),
+    "hsdp_tp_64x8": ("MULTI_GPU", 64, 512),
+    "fsdp_cp_1x8": ("FSDP", 1, 8),
+    "zero1_64x8": ("DEEPSPEED", 64, 512),
+    "zero3_64x8": ("DEEPSPEED", 64, 512),
 }
 
 
@@ -26,11 +33,22 @@ def test_configs_parse_and_launch_what_their_name_says(root, name):
     arguments = launch_command_parser().parse_args(["--config_file", path, "recipes/pretrain.py"])
     arguments, *_ = _validate_launch_command(arguments)
     assert arguments.num_processes == SHAPES[name][2]
-    if name.startswith("fsdp"):
+    if SHAPES[name][1] > 1:
+        # Under c10d, accelerate would have every server wait for the others on its own loopback address.
+        assert arguments.rdzv_backend == "static"
+        assert arguments.same_network
+    if SHAPES[name][0] == "FSDP":
         assert arguments.use_fsdp
         assert arguments.fsdp_version == 2
         assert arguments.fsdp_state_dict_type == "SHARDED_STATE_DICT"
         assert arguments.mixed_precision == "bf16"
+
+
+@pytest.mark.parametrize("name", ["hsdp_64x8", "hsdp_tp_64x8", "fsdp_cp_1x8"])
+def test_the_sizes_of_the_groups_multiply_to_the_processes(root, name):
+    config = load_config_from_file(str(root / "accelerate_configs" / f"{name}.yaml"))
+    sizes = [size for key, size in config.parallelism_config.items() if key.endswith("_size")]
+    assert math.prod(sizes) == config.num_processes
 
 
 def test_the_layer_that_is_wrapped_is_the_models(root):

@@ -99,8 +99,8 @@ def test_the_13b_preset_is_the_papers_recipe(root):
     shape = [values[name] for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size")]
     assert shape == [40, 5120, 40, 13824]
     batch = (values["tokens_per_batch"], values["sequence_length"], values["per_device_train_batch_size"])
-    assert accumulation_steps(*batch, world_size=512) == 1
-    assert accumulation_steps(*batch, world_size=8) == 64
+    assert accumulation_steps(*batch, data_ranks=512) == 1
+    assert accumulation_steps(*batch, data_ranks=8) == 64
 
 
 def test_a_batch_that_processes_cannot_share_names_sizes_that_fit():

@@ -25,6 +25,10 @@ Config = TypeVar("Config")
 SECONDS_FOR_THE_FIRST = 5
 
 
+class SettingsError(InputError):
+    """A mistake in the settings: all processes of a launch find it alike, so only one of them needs to speak."""
+
+
 class RecipeParser(TrlParser):
     """trl's parser of one dataclass, whose errors are one line instead of a page of usage."""
 
@@ -41,9 +45,15 @@ def parse_recipe_config(config_class: type[Config], recipe: str, arguments: list
         arguments: the command line; None takes `sys.argv`.
 
     Raises:
-        InputError: a file that does not exist or is not a mapping, an unknown key or flag, a value of a wrong type.
+        SettingsError: a file that does not exist or is not a mapping, an unknown key or flag, a value of a wrong type.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _parse(config_class, recipe, list(sys.argv[1:] if arguments is None else arguments))
+    except InputError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _parse(config_class: type[Config], recipe: str, arguments: list[str]) -> Config:
     preset = Path(recipe).resolve().parent / "configs" / "tiny" / f"{Path(recipe).stem}.yaml"
     config_path, arguments = _take_config_flag(arguments)
     parser = RecipeParser([config_class], prog=Path(recipe).name, description=config_class.__doc__)
@@ -122,7 +132,10 @@ def run_recipe(main: Callable[[], None]) -> NoReturn:
         if rank > 0:
             # Where all processes fail alike, the first speaks and the launcher ends the others while they wait here.
             time.sleep(SECONDS_FOR_THE_FIRST)
-        print(f"error: {error}" if rank == 0 else f"error on process {rank}: {error}", file=sys.stderr)
+        if rank == 0:
+            print(f"error: {error}", file=sys.stderr)
+        elif not isinstance(error, SettingsError):
+            print(f"error on process {rank}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     raise SystemExit(0)
 

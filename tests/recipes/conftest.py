@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from run_losses import losses
 
 from nec13b.corpus import parse_sources, read_documents
 from nec13b.pretraining import write_token_shards
@@ -53,6 +54,15 @@ def small_run(tokens, tokenizer) -> list[str]:
         "512", "--per_device_train_batch_size", "2", "--max_steps", "12", "--warmup_steps", "2", "--save_steps", "4",
         "--eval_steps", "6", "--eval_sequences", "8", "--cpu_threads", "1", "--sample_tokens", "4",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def one_process(root, small_run, tmp_path_factory) -> list[tuple[int, str, float]]:
+    """The losses of that run on one process."""
+    output = tmp_path_factory.mktemp("one_process") / "run"
+    command = [sys.executable, str(root / "recipes" / "pretrain.py"), *small_run, "--output_dir", str(output)]
+    subprocess.run(command, check=True, capture_output=True, timeout=180)
+    return losses(output)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The settings of pre-training: transformers' TrainingArguments and what the paper's recipe adds to them."""
 
+import os
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from transformers import TrainingArguments
 from ..errors import InputError
 from ..recipe_config import parse_mapping
 from ..tokenization.settings import TokenizerSettings
+from .layout import Layout
 
 DECISIVE_SETTINGS = (
     "sequence_length", "tokens_per_batch", "max_steps", "seed", "learning_rate", "min_learning_rate", "warmup_steps",
@@ -205,7 +207,8 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         if self.gradient_accumulation_steps != 1:
             raise InputError("gradient_accumulation_steps follows from tokens_per_batch; leave it out")
         if self.lr_scheduler_type == "cosine_with_min_lr" and not self.lr_scheduler_kwargs:
-            self.lr_scheduler_kwargs = {"min_lr": self.min_learning_rate}
+            # As a share: the other way asks the optimizer for its defaults, which DeepSpeed's has not.
+            self.lr_scheduler_kwargs = {"min_lr_rate": self.min_learning_rate / self.learning_rate}
         # Without this, several processes on a machine with no GPU would not know of each other.
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         super().__post_init__()
@@ -216,9 +219,23 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
             raise InputError(
                 f"train_tokens {self.train_tokens:,} is less than one batch of {self.tokens_per_batch:,} tokens"
             )
+        self.layout = Layout.from_environment(self.world_size)
+        self.layout.check_shape(self.num_attention_heads, self.num_key_value_heads, self.sequence_length)
+        self.parallelism_config = self.layout.accelerate_config()
         self.gradient_accumulation_steps = accumulation_steps(
-            self.tokens_per_batch, self.sequence_length, self.per_device_train_batch_size, self.world_size
+            self.tokens_per_batch, self.sequence_length, self.per_device_train_batch_size, self.layout.data_ranks
         )
+        self._accumulate_in_shards()
+
+    def _accumulate_in_shards(self) -> None:
+        """Has FSDP reduce the gradients of every forward pass, so that sums of them are held in shards too.
+
+        Otherwise each process would keep the gradients of the whole model from pass to pass, 53 GB of them at 13B.
+        """
+        sharded = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+        accumulation = self.accelerator_config.gradient_accumulation_kwargs or {}
+        if sharded and self.gradient_accumulation_steps > 1:
+            self.accelerator_config.gradient_accumulation_kwargs = {"sync_each_batch": True, **accumulation}
 
     def decisive_settings(self) -> dict:
         """The settings that, with the data and the model, fix the trajectory of the loss."""
@@ -232,14 +249,20 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
 
 
 def accumulation_steps(
-    tokens_per_batch: int, sequence_length: int, per_device_train_batch_size: int, world_size: int
+    tokens_per_batch: int, sequence_length: int, per_device_train_batch_size: int, data_ranks: int
 ) -> int:
     """How many forward passes each process makes for one optimizer step.
+
+    Args:
+        tokens_per_batch: tokens in an optimizer step.
+        sequence_length: tokens in a sequence.
+        per_device_train_batch_size: sequences in a forward pass.
+        data_ranks: processes that see different sequences; without tensor or context parallelism, all of them.
 
     Raises:
         InputError: the processes cannot share the batch evenly; the message names batch sizes that fit.
     """
-    tokens_per_pass = sequence_length * per_device_train_batch_size * world_size
+    tokens_per_pass = sequence_length * per_device_train_batch_size * data_ranks
     steps, rest = divmod(tokens_per_batch, tokens_per_pass)
     if steps and not rest:
         return steps
@@ -247,6 +270,6 @@ def accumulation_steps(
     nearest = f"{lower:,} or {upper:,}" if lower else f"{upper:,}"
     raise InputError(
         f"tokens_per_batch {tokens_per_batch:,} is not a multiple of sequence_length {sequence_length:,} x "
-        f"per_device_train_batch_size {per_device_train_batch_size} x {world_size} processes = {tokens_per_pass:,}; "
+        f"per_device_train_batch_size {per_device_train_batch_size} x {data_ranks} processes = {tokens_per_pass:,}; "
         f"use tokens_per_batch {nearest}, or another per_device_train_batch_size"
     )

@@ -11,7 +11,18 @@ from .config import PretrainConfig
 
 
 def choose_attention(config: PretrainConfig) -> str:
-    """The attention backend that `attn_implementation: auto` stands for on this machine."""
+    """The attention backend that `attn_implementation: auto` stands for on this machine.
+
+    Raises:
+        InputError: context parallelism, which torch has for sdpa only, with another backend.
+    """
+    if config.layout.context > 1:
+        if config.attn_implementation not in ("auto", "sdpa"):
+            raise InputError(
+                f"attn_implementation {config.attn_implementation} cannot share a sequence among context parallel "
+                "ranks; use sdpa, or an accelerate config without cp_size"
+            )
+        return "sdpa"
     if config.attn_implementation != "auto":
         return config.attn_implementation
     half = config.bf16 or config.fp16

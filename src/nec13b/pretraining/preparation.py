@@ -6,11 +6,13 @@ corpus, into the run's own folder, and found again when the run is resumed.
 
 import os
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from transformers import set_seed
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from ..configuration_nec13b import Nec13bConfig
 from ..corpus import Rejections, corpus_identity, parse_sources, read_documents
@@ -25,6 +27,7 @@ from .bad_steps import FOLDER_NAME, LEFT_OUT_NAME
 from .callbacks import METRICS_NAME
 from .config import PackTokensConfig, PretrainConfig
 from .kernels import choose_attention
+from .samples import continue_prompts
 from .token_shards import TokenShards, write_token_shards
 
 PREPARED_NAME = "prepared.json"
@@ -192,13 +195,23 @@ def model_config(config: PretrainConfig, tokenizer: TokenizerHandle) -> Nec13bCo
         raise InputError("the model's shape: " + " ".join(str(error).split())) from None
 
 
-def load_initial_model(config: PretrainConfig, prepared: Prepared) -> Nec13bForCausalLM:
+def load_initial_model(config: PretrainConfig, prepared: Prepared, whole: bool = False) -> Nec13bForCausalLM:
     """The model to train, on this process.
+
+    Args:
+        config: the settings.
+        prepared: where the weights lie.
+        whole: load all of it even where each process of a tensor parallel layout would hold a part.
 
     Raises:
         InputError: its vocabulary is smaller than the tokenizer's, or its window shorter than a sequence.
     """
-    model = load_as_nec13b(prepared.model_path, attn_implementation=choose_attention(config), dtype=torch.float32)
+    model = load_as_nec13b(
+        prepared.model_path,
+        attn_implementation=choose_attention(config),
+        dtype=torch.float32,
+        distributed_config=None if whole else config.layout.distributed_config(config.bf16),
+    )
     if model.config.vocab_size < len(prepared.tokenizer.tokenizer):
         raise InputError(
             f"{prepared.model_path} has a vocabulary of {model.config.vocab_size:,}, the tokenizer "
@@ -211,6 +224,30 @@ def load_initial_model(config: PretrainConfig, prepared: Prepared) -> Nec13bForC
         )
     model.config.use_cache = False
     return model
+
+
+def continue_sample_prompts(config: PretrainConfig, prepared: Prepared) -> list[str]:
+    """What the model of `prepared` makes of `config.sample_prompts`, on this process alone, whatever the layout."""
+    with _without_zero3(config):
+        model = load_initial_model(config, prepared, whole=True)
+        tokenizer = prepared.tokenizer.tokenizer
+        return continue_prompts(model, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
+
+
+@contextmanager
+def _without_zero3(config: PretrainConfig):
+    """Hides DeepSpeed's ZeRO-3, under which all processes would load a model together and generate together."""
+    unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if config.deepspeed_plugin is not None:
+            config.deepspeed_plugin.set_deepspeed_weakref()
+
+
+def number_of_parameters(model: Nec13bForCausalLM) -> int:
+    """Parameters of the whole model, wherever they lie; ZeRO-3 leaves empty tensors in their places."""
+    return sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in model.parameters())
 
 
 def _initial_weights(config: PretrainConfig, tokenizer: TokenizerHandle, folder: Path) -> Path:

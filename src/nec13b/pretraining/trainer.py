@@ -52,7 +52,12 @@ class PretrainTrainer(Trainer):
 
     def __init__(self, *, args: PretrainConfig, decisive: dict, domains: list[str] | None = None, **kwargs):
         args.ignore_data_skip = True  # the sampler begins where the run stands; skipping would walk there
+        # Where transformers sharded the model itself (tensor parallelism), Trainer refuses to write checkpoints, since
+        # it cannot save the optimizer. Ours can.
+        save_only_model = args.save_only_model
+        args.save_only_model = save_only_model or args.layout.tensor > 1
         super().__init__(args=args, **kwargs)
+        args.save_only_model = save_only_model
         self.decisive, self.domains = decisive, domains or []
         self.output = Path(args.output_dir)
         self.writer = StateWriter(args.checkpoint_in_background)
@@ -162,6 +167,30 @@ class PretrainTrainer(Trainer):
             print(f"step {step.number:,} is left out: {fault}; its batch is kept in {page}", flush=True)
         if action == "rewind":
             raise GoBack(step.number)
+
+    # ---- Evaluation ----
+
+    def evaluation_loop(self, *args, **kwargs):
+        self.gather_function = self._gather_from_data_ranks
+        return super().evaluation_loop(*args, **kwargs)
+
+    def _gather_from_data_ranks(self, values):
+        """accelerate's gather_for_metrics, which would count a sequence once for every rank that works on it."""
+        ranks_per_sequence = self.args.layout.tensor * self.args.layout.context
+        if ranks_per_sequence == 1:
+            return self.accelerator.gather_for_metrics(values)
+        gathered = self.accelerator.gather(values).unflatten(0, (self.args.world_size, -1))
+        gathered = gathered[::ranks_per_sequence].flatten(0, 1)
+        loader = self.accelerator.gradient_state
+        return gathered[: loader.remainder] if loader.end_of_dataloader and loader.remainder > 0 else gathered
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        loss, logits, labels = super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        if self.args.layout.context > 1 and loss is not None:
+            # Each rank has the loss of its own part of the sequences, scaled so that the mean over all is the loss.
+            torch.distributed.all_reduce(loss, group=self.accelerator.torch_device_mesh["cp"].get_group())
+            loss /= self.args.layout.context
+        return loss, logits, labels
 
     # ---- The log ----
 
@@ -284,8 +313,11 @@ class PretrainTrainer(Trainer):
         read_training_state(
             Path(checkpoint) / STATE_FOLDER, self.model, optimizer, numbers["optimizer"], self.args.process_index
         )
-        self.lr_scheduler.load_state_dict(numbers["schedule"])
-        for group, rate in zip(optimizer.param_groups, numbers["schedule"]["_last_lr"]):
+        # All groups of parameters have one rate; how many there are depends on the layout.
+        schedule, groups = numbers["schedule"], optimizer.param_groups
+        schedule |= {name: schedule[name][:1] * len(groups) for name in ("base_lrs", "_last_lr", "lr_lambdas")}
+        self.lr_scheduler.load_state_dict(schedule)
+        for group, rate in zip(groups, schedule["_last_lr"]):
             group["lr"] = rate
 
     def _load_rng_state(self, checkpoint):

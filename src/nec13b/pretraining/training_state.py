@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
 from ..errors import InputError
+from .shards import as_sharded, in_blocks
 
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
 FILE_BYTES = 4_000_000_000  # a file is put together in memory, so it must not be much larger than that
@@ -127,7 +128,8 @@ def training_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> 
         name: {key: value for key, value in state.items() if not isinstance(value, torch.Tensor)}
         for name, state in moments["state"].items()
     }
-    return _named_tensors(model, weights, moments), {name: found for name, found in numbers.items() if found}
+    tensors = in_blocks(_named_tensors(model, weights, moments))
+    return tensors, {name: found for name, found in numbers.items() if found}
 
 
 def _named_tensors(model: torch.nn.Module, weights: dict, moments: dict) -> dict[str, torch.Tensor]:
@@ -190,11 +192,14 @@ def read_training_state(
     reader = HuggingFaceStorageReader(str(folder))
     written = reader.read_metadata().state_dict_metadata
     weights, moments = get_state_dict(model, optimizer)
-    tensors = _named_tensors(model, weights, moments)  # the training's own, or copies that are put back below
+    own = _named_tensors(model, weights, moments)
+    tensors = in_blocks(own)  # the training's own, or copies that are put back below
     mine = f"random.{process}"
     if mine in written:
         tensors[mine] = torch.empty(written[mine].size, dtype=torch.uint8)
     dcp.load(tensors, storage_reader=reader, no_dist=not dist.is_initialized())
+    tensors |= {name: as_sharded(tensors[name], tensor) for name, tensor in own.items()}
+    weights.update({name: tensors.get(f"model.{name}", tensor) for name, tensor in weights.items()})
     for name, state in moments["state"].items():
         state.update({key: tensors.get(f"optimizer.{name}.{key}", value) for key, value in state.items()})
         state.update(numbers.get(name, {}))

@@ -1,0 +1,160 @@
+"""The accelerate configs really run, by as few processes as show what they do: the same losses as one process."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from run_losses import losses, wait_for_step
+
+pytestmark = pytest.mark.slow
+
+# What a launch on the CPU changes in a config for GPUs.
+ON_CPU = {"num_machines": 1, "mixed_precision": "no"}
+
+
+@pytest.fixture
+def command(root, small_run, tmp_path):
+    """The command line that runs a config with other sizes on the CPU."""
+
+    def build(name, processes, *flags, **sizes):
+        config = yaml.safe_load((root / "accelerate_configs" / f"{name}.yaml").read_text())
+        config |= {**ON_CPU, "num_processes": processes}
+        for dimension, size in sizes.items():
+            config["parallelism_config"][f"parallelism_config_{dimension}_size"] = size
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(config))
+        launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path)]
+        launcher += ["--main_process_port", "0", str(root / "tests" / "recipes" / "cpu_as_gpu.py")]
+        return [
+            *launcher,
+            str(root / "recipes" / "pretrain.py"),
+            *small_run,
+            *flags,
+            "--output_dir",
+            str(tmp_path / "run"),
+        ]
+
+    return build
+
+
+def run(command, **more) -> str:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240, **more)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return done.stdout
+
+
+def assert_same(ours, theirs):
+    for (*one, first), (*two, second) in zip(theirs, ours, strict=True):
+        assert one == two
+        assert second == pytest.approx(first, abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "processes", "sizes"),
+    [
+        ("hsdp_64x8", 4, {"dp_replicate": 2, "dp_shard": 2}),
+        ("fsdp_cp_1x8", 2, {"dp_shard": 1, "cp": 2}),
+    ],
+)
+def test_it_follows_one_process(command, one_process, tmp_path, name, processes, sizes):
+    run(command(name, processes, **sizes))
+    assert_same(losses(tmp_path / "run"), one_process)
+    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+
+
+def test_tensor_parallel_it_follows_one_process_and_resumes(root, command, one_process, tmp_path):
+    """Sharded over two pairs of ranks, each of which shares its matrix products; checkpoints are ours here."""
+    output = tmp_path / "run"
+    again = command("hsdp_tp_64x8", 4, dp_replicate=1, dp_shard=2, tp=2)
+    said = run(again)
+    assert "32 x 2 x 4 steps x 2 processes" in said
+    whole = losses(output)
+    assert_same(whole, one_process)
+    weights = (output / "model" / "model.safetensors").read_bytes()
+    shutil.rmtree(output / "model")
+    shutil.rmtree(output / "checkpoint-12")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(output, elsewhere)
+    assert f"going on from {output}/checkpoint-8" in run(again)
+    assert losses(output) == whole
+    assert (output / "model" / "model.safetensors").read_bytes() == weights
+    # The checkpoint is of no layout: one process goes on from it.
+    alone = [sys.executable, *again[again.index(str(root / "recipes" / "pretrain.py")) : -1], str(elsewhere)]
+    assert f"going on from {elsewhere}/checkpoint-8" in run(alone)
+    assert_same(losses(elsewhere), one_process)
+
+
+@pytest.mark.parametrize("name", ["zero1_64x8", "zero3_64x8"])
+def test_deepspeed_follows_one_process_and_resumes(command, one_process, tmp_path, name):
+    if not importlib.util.find_spec("deepspeed"):
+        pytest.skip("deepspeed is not installed: pip install -e '.[deepspeed]' (DS_BUILD_OPS=0 where there is no CUDA)")
+    output, again = tmp_path / "run", command(name, 2)
+    environment = {**os.environ, "DS_ACCELERATOR": "cpu"}
+    run(again, env=environment)
+    assert_same(losses(output), one_process)
+    shutil.rmtree(output / "model")
+    shutil.rmtree(output / "checkpoint-12")
+    assert f"going on from {output}/checkpoint-8" in run(again, env=environment)
+    assert_same(losses(output), one_process)
+
+
+def test_a_killed_rank_ends_the_run_and_the_same_command_goes_on(command, one_process, tmp_path):
+    output, again = tmp_path / "run", command("fsdp_1x8", 2)
+    log = tmp_path / "log"
+    process = subprocess.Popen(again, stdout=log.open("w"), stderr=subprocess.STDOUT)
+    try:
+        wait_for_step(output, process, 5, log)
+        os.kill(workers(process.pid)[1], signal.SIGKILL)
+        killed = time.monotonic()
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+    assert time.monotonic() - killed < 60
+    assert "Signal 9 (SIGKILL) received by PID" in log.read_text()
+    assert not workers(process.pid)
+    assert f"going on from {output}/checkpoint-4" in run(again)
+    assert_same(losses(output), one_process)
+
+
+def workers(launcher: int) -> list[int]:
+    """The processes that a launcher has started, in the order of their ranks."""
+    found = subprocess.run(["pgrep", "-P", str(launcher)], check=False, capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def test_a_batch_that_the_processes_cannot_share_is_one_line(command, tmp_path):
+    done = subprocess.run(
+        command("fsdp_1x8", 4, "--tokens_per_batch", "320"), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert lines == [
+        "error: tokens_per_batch 320 is not a multiple of sequence_length 32 x per_device_train_batch_size 2 x "
+        "4 processes = 256; use tokens_per_batch 256 or 512, or another per_device_train_batch_size"
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_restart_by_the_launcher_goes_on(command, one_process, tmp_path):
+    """`--max_restarts`: on one server, the launcher itself starts all ranks again after an accident."""
+    output = tmp_path / "run"
+    again = command("fsdp_1x8", 2)
+    again[again.index("--main_process_port") : again.index("--main_process_port")] = ["--max_restarts", "1"]
+    log = tmp_path / "log"
+    process = subprocess.Popen(again, stdout=log.open("w"), stderr=subprocess.STDOUT)
+    try:
+        wait_for_step(output, process, 5, log)
+        os.kill(workers(process.pid)[0], signal.SIGKILL)
+        assert process.wait(180) == 0, log.read_text()[-3000:]
+    finally:
+        process.kill()
+    assert f"going on from {output}/checkpoint-4" in log.read_text()
+    assert json.loads((output / "run.json").read_text())["machine"]["resumed_from"].endswith("checkpoint-4")
+    assert_same(losses(output), one_process)
