@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from nec13b.corpus.mixture import resolve_proportions
-from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
+from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig, SequenceCollator
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
@@ -43,9 +43,10 @@ def main() -> None:
 
     proportions = resolve_proportions(config.mixture or shards.proportions, list(shards.streams["train"]))
     sequences = config.max_steps * config.sequences_per_batch
-    train = PackedSequences(shards, config.sequence_length, proportions, config.seed, sequences)
+    across = config.attend_across_documents
+    train = PackedSequences(shards, config.sequence_length, proportions, config.seed, sequences, prepared.plan, across)
     held_out = {
-        domain: HeldOutSequences(stream, config.sequence_length, config.eval_sequences)
+        domain: HeldOutSequences(stream, config.sequence_length, config.eval_sequences, across)
         for domain, stream in sorted(shards.streams["held_out"].items())
         if stream.tokens >= config.sequence_length
     }
@@ -78,6 +79,7 @@ def main() -> None:
         decisive=decisive,
         train_dataset=train,
         eval_dataset=held_out or None,
+        data_collator=SequenceCollator(config.attn_implementation),
         processing_class=tokenizer,
     )
     started = time.monotonic()
@@ -125,7 +127,7 @@ def _say_what_will_run(config, shards, proportions, train, held_out, parameters,
         if epochs[domain] > (most := shards.most_passes.get(domain, math.inf)):
             note += f"; the mixture of the corpus allows {most:g} (max_epochs): train for fewer steps, or add text"
         print(f"  {domain}: {share:.0%} of tokens, {stream.tokens:,} in {stream.documents:,} documents, "
-              f"{epochs[domain]:.2f} epochs{note}")  # fmt: skip
+              f"{epochs[domain]:.2f} epochs, sequences {train.filled[domain]:.2%} full{note}")  # fmt: skip
     if checkpoint:
         print(f"going on from {checkpoint}")
 

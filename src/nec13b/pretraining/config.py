@@ -9,8 +9,10 @@ from transformers import TrainingArguments
 from ..errors import InputError
 from ..recipe_config import parse_mapping
 from ..tokenization.settings import TokenizerSettings
+from .packing import PACKINGS
 
 DECISIVE_SETTINGS = (
+    "packing", "attend_across_documents",
     "sequence_length", "tokens_per_batch", "max_steps", "seed", "learning_rate", "min_learning_rate", "warmup_steps",
     "lr_scheduler_type", "optim", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
     "bf16", "fp16",
@@ -89,6 +91,17 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         default=260_000_000_000,
         metadata={"help": "Tokens to train on; the number of steps follows (max_steps overrides)."},
     )
+    packing: str = field(
+        default="concatenated",
+        metadata={
+            "help": "concatenated: sequences are cut from the stream of documents. best_fit: documents are laid into "
+            "sequences whole where they fit (docs/data.md)."
+        },
+    )
+    attend_across_documents: bool = field(
+        default=True,
+        metadata={"help": "Treat a sequence as one text. False: attention and predictions stay within a document."},
+    )
     eval_sequences: int = field(default=512, metadata={"help": "Most held-out sequences evaluated for each domain."})
 
     cpu_threads: int = field(
@@ -137,6 +150,8 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         for name in ("sequence_length", "tokens_per_batch", "train_tokens", "vocab_size", "eval_sequences"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.packing not in PACKINGS:
+            raise InputError(f"packing must be {' or '.join(PACKINGS)}, not {self.packing!r}")
         self.check_corpus_settings()
         if self.gradient_accumulation_steps != 1:
             raise InputError("gradient_accumulation_steps follows from tokens_per_batch; leave it out")
