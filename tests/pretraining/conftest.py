@@ -10,7 +10,7 @@ from nec13b.pretraining import TokenShards
 
 @pytest.fixture
 def shards_of(tmp_path):
-    """Makes and opens token shards from document lengths by domain: the i-th token of a domain is i + 1, 0 is padding."""
+    """Makes and opens shards from document lengths by domain: the i-th token of a domain is i + 1, padding is 0."""
 
     def make(lengths: dict[str, list[int]], name: str = "tokens", vocab_size: int = 2**31) -> TokenShards:
         folder = tmp_path / name

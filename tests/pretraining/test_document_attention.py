@@ -1,5 +1,7 @@
 """With documents kept apart, a token's logits do not know what is packed beside it; together they do."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -83,7 +85,7 @@ def test_logits_do_not_change_when_another_document_is_packed_beside(model_with,
         pieces = 0
         for row, example in enumerate(examples):
             begins = [*np.flatnonzero(example["position_ids"] == 0).tolist(), 32]
-            for begin, end in zip(begins, begins[1:]):
+            for begin, end in itertools.pairwise(begins):
                 alone = {name: values[begin:end] for name, values in example.items()}
                 alone_logits = logits_of(model, [alone], backend)[0]
                 assert torch.allclose(logits[row, begin:end], alone_logits, atol=1e-6, rtol=0)
@@ -120,7 +122,7 @@ def test_every_backend_and_a_flattened_batch_have_the_loss_of_the_documents(
     losses, pieces = [], []
     for example in examples:
         begins = [*np.flatnonzero(example["position_ids"] == 0).tolist(), 32]
-        for begin, end in zip(begins, begins[1:]):
+        for begin, end in itertools.pairwise(begins):
             pieces.append({name: values[begin:end] for name, values in example.items()})
             ids = pieces[-1]["input_ids"]
             if ids[0]:

@@ -99,7 +99,7 @@ def test_damaged_document_ends_are_named(shards_of, tmp_path):
     ends = np.fromfile(shards.folder / "train-ja.ends", "<i8")
     ends[3] = ends[2] - 1
     ends.tofile(shards.folder / "train-ja.ends")
-    with pytest.raises(InputError, match=r"train/ja: document 3 ends before it begins; make it again with recipes/pack"):
+    with pytest.raises(InputError, match=r"train/ja: document 3 ends before it begins; make it again with"):
         packing_plan(shards, 16, tmp_path / "run")
 
 

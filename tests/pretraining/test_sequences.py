@@ -150,7 +150,7 @@ def test_held_out_windows_are_the_same_tokens_together_and_apart(shards_of):
 
 def test_a_token_outside_the_vocabulary_is_named(shards_of, tmp_path):
     train = packed_sequences(shards_of(LENGTHS, vocab_size=100), tmp_path, False)
-    with pytest.raises(InputError, match=r"token \d+ of train/\w+ is 1\d\d, but the vocabulary has 100; a file is damage"):
+    with pytest.raises(InputError, match=r"token \d+ of train/\w+ is 1\d\d, but the vocabulary has 100; a file"):
         list(train)
 
 
