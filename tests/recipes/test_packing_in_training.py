@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,13 +43,12 @@ def short_run(small_run, short_documents) -> list[str]:
     return [*small_run, "--tokens", str(short_documents), *shape, *PACKED]
 
 
-@pytest.fixture(scope="module")
-def one_process(root, short_run, tmp_path_factory):
+@pytest.fixture
+def one_process(short_run, run_recipe, tmp_path):
     """The folder of a run in one process that makes four passes for a step."""
-    output = tmp_path_factory.mktemp("packed") / "run"
-    command = [sys.executable, str(root / "recipes" / "pretrain.py"), *short_run, "--output_dir", str(output)]
-    subprocess.run(command, check=True, capture_output=True, timeout=180)
-    return output
+    outcome = run_recipe("pretrain", *short_run, "--output_dir", tmp_path / "one")
+    assert outcome.status == 0, outcome.err
+    return tmp_path / "one"
 
 
 def test_the_loss_does_not_depend_on_how_many_passes_make_a_step(one_process, short_run, run_recipe, tmp_path):
@@ -113,3 +110,10 @@ def test_damaged_tokens_end_in_one_line(short_run, run_recipe, short_documents, 
 def edit_index(tokens: Path, **values) -> None:
     index = json.loads((tokens / "index.json").read_text())
     (tokens / "index.json").write_text(json.dumps(index | values))
+
+
+def test_context_parallelism_cannot_keep_documents_apart(short_run, run_recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("PARALLELISM_CONFIG_CP_SIZE", "2")
+    outcome = run_recipe("pretrain", *short_run, "--output_dir", tmp_path / "run")
+    assert outcome.status == 2
+    assert "attend_across_documents false needs each sequence whole on one GPU" in outcome.err

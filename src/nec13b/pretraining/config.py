@@ -1,5 +1,6 @@
 """The settings of pre-training: transformers' TrainingArguments and what the paper's recipe adds to them."""
 
+import os
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from ..recipe_config import parse_mapping
 from ..tokenization.settings import TokenizerSettings
 from .packing import PACKINGS
 
+CONTEXT_PARALLEL = ("PARALLELISM_CONFIG_CP_SIZE", "PARALLELISM_CONFIG_SP_SIZE")  # accelerate launch sets them
 DECISIVE_SETTINGS = (
     "packing", "attend_across_documents",
     "sequence_length", "tokens_per_batch", "max_steps", "seed", "learning_rate", "min_learning_rate", "warmup_steps",
@@ -32,8 +34,13 @@ class PackTokensConfig(TokenizerSettings):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "Make tokens anew even where output_dir holds those of another corpus."}
     )
+    sequence_length: int = field(
+        default=2048, metadata={"help": "Only for the report: what packing does at this length. Shards have none."}
+    )
 
     def __post_init__(self):
+        if self.sequence_length < 1:
+            raise InputError(f"sequence_length must be at least 1, not {self.sequence_length}")
         self.check_corpus_settings()
 
 
@@ -152,6 +159,12 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.packing not in PACKINGS:
             raise InputError(f"packing must be {' or '.join(PACKINGS)}, not {self.packing!r}")
+        if not self.attend_across_documents and any(int(os.environ.get(name, "1")) > 1 for name in CONTEXT_PARALLEL):
+            # torch's context parallelism knows causal attention only and would silently let documents see each other.
+            raise InputError(
+                "attend_across_documents false needs each sequence whole on one GPU; leave context parallelism out of "
+                "the accelerate config, or let attention cross documents"
+            )
         self.check_corpus_settings()
         if self.gradient_accumulation_steps != 1:
             raise InputError("gradient_accumulation_steps follows from tokens_per_batch; leave it out")
