@@ -107,7 +107,7 @@ class PackedPieces:
 def pack_best_fit(ends: np.ndarray, sequence_length: int) -> PackedPieces:
     """Packs the documents of a stream.
 
-    Memory: about 50 bytes a document at most.
+    Memory: about 70 bytes a document at most.
 
     Args:
         ends: where each document ends in the stream, shape (documents,).

@@ -285,7 +285,7 @@ class TokenShards:
             if str(index.get("format")).startswith(FORMAT_FAMILY):
                 raise InputError(
                     f"{folder} holds tokens of an older version, which did not note where documents end; make it again "
-                    f"as it was made, with {MADE_BY} --overwrite_output_dir"
+                    f"with the recipe that made it ({MADE_BY}) and --overwrite_output_dir"
                 )
             raise InputError(f"{folder / INDEX_NAME}: not token shards; make them with {MADE_BY}")
         if tokenizer and index["tokenizer"] != tokenizer.fingerprint:
