@@ -40,6 +40,9 @@ lint: setup
 bench: setup
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/data_path.py
+	$(BIN)/python benchmarks/data_wait.py
+	$(BIN)/python benchmarks/data_order_at_scale.py
+	$(BIN)/python benchmarks/document_attention.py
 	$(BIN)/python benchmarks/corpus_filters.py
 	$(BIN)/python benchmarks/quality_filter.py
 	$(BIN)/python benchmarks/near_duplicates.py

@@ -66,8 +66,8 @@ def main() -> None:
         f"`python benchmarks/training_speed.py --sizes {' '.join(arguments.sizes)} --rounds {arguments.rounds}` "
         f"on {machine()}, {arguments.threads} threads; vocabulary {VOCABULARY:,}, fp32, {arguments.steps} steps after "
         f"{WARM_UP} to warm up, median over all rounds. Time and memory are relative to this recipe: 1.30x "
-        "takes 1.30 times as long, or as much. Peak is the resident memory above that of the process with its imports and data; "
-        "`state` are weights, gradients and AdamW's moments. Losses are those of the first and the last step.\n\n"
+        "takes 1.30 times as long, or as much. Peak is the resident memory above that of the process with its imports "
+        "and data; `state` are weights, gradients and AdamW's moments. Losses are those of the first and the last step.\n\n"
     )
     write_section("Training: speed and memory of a step", body + table(head, rows))
 

@@ -9,9 +9,10 @@ Tiny     python recipes/pack_tokens.py
 13B      python recipes/pack_tokens.py --config recipes/configs/13b/pack_tokens.yaml --corpus "data/*.jsonl.zst"
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
-from nec13b.pretraining import PackTokensConfig
+from nec13b.pretraining import PackTokensConfig, packing_report
 from nec13b.pretraining.preparation import PREPARED_NAME, prepare_tokens
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
@@ -26,9 +27,18 @@ def main() -> None:
     tokenizer, shards, rejected = prepare_tokens(config, output)
     record.update("inputs", tokenizer=tokenizer.fingerprint, corpus=shards.index["corpus"])
     record.update("counts", streams=shards.counts(), rejected=rejected)
-    record.write(output)
     for name, count in shards.counts().items():
         print(f"{name}: {count['tokens']:,} tokens in {count['documents']:,} documents")
+    length = config.sequence_length
+    reports = {domain: packing_report(stream, length) for domain, stream in shards.streams["train"].items()}
+    record.update("packing", sequence_length=length, domains={name: asdict(r) for name, r in reports.items()})
+    record.write(output)
+    print(f"in sequences of {length:,} tokens:")
+    for domain, report in reports.items():
+        print(
+            f"  {domain}: {report.mean_length:,.0f} tokens a document; cutting the stream cuts {report.cut:,} "
+            f"documents, best_fit the {report.longer:,} that are longer, with {report.filled:.2%} of the places filled"
+        )
     for reason, count in rejected.items():
         print(f"set aside: {count:,} x {reason} (see {output / 'rejected.jsonl'})")
     print(f"Next: accelerate launch recipes/pretrain.py --tokens {shards.folder} --tokenizer {tokenizer.path}")

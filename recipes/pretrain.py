@@ -19,11 +19,11 @@ import time
 from pathlib import Path
 
 from nec13b.corpus.mixture import resolve_proportions
-from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
+from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig, SequenceCollator
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
-from nec13b.pretraining.kernels import apply_kernels
+from nec13b.pretraining.kernels import apply_kernels, choose_attention
 from nec13b.pretraining.preparation import (
     claim_output_dir,
     continue_sample_prompts,
@@ -57,9 +57,12 @@ def pretrain(config: PretrainConfig) -> None:
 
     proportions = resolve_proportions(config.mixture or shards.proportions, list(shards.streams["train"]))
     sequences = config.max_steps * config.sequences_per_batch
-    train = PackedSequences(shards, config.sequence_length, proportions, config.seed, sequences)
+    across = config.attend_across_documents
+    train = PackedSequences(
+        shards, config.sequence_length, proportions, config.seed, sequences, prepared.plan, across, domain_ids=True
+    )
     held_out = {
-        domain: HeldOutSequences(stream, config.sequence_length, config.eval_sequences)
+        domain: HeldOutSequences(stream, config.sequence_length, config.eval_sequences, across)
         for domain, stream in sorted(shards.streams["held_out"].items())
         if stream.tokens >= config.sequence_length
     }
@@ -96,6 +99,7 @@ def pretrain(config: PretrainConfig) -> None:
             domains=train.domains,
             train_dataset=train,
             eval_dataset=held_out or None,
+            data_collator=SequenceCollator(choose_attention(config)),
             processing_class=tokenizer,
         )
 
@@ -149,7 +153,7 @@ def _say_what_will_run(config, shards, proportions, train, held_out, parameters,
         if epochs[domain] > (most := shards.most_passes.get(domain, math.inf)):
             note += f"; the mixture of the corpus allows {most:g} (max_epochs): train for fewer steps, or add text"
         print(f"  {domain}: {share:.0%} of tokens, {stream.tokens:,} in {stream.documents:,} documents, "
-              f"{epochs[domain]:.2f} epochs{note}")  # fmt: skip
+              f"{epochs[domain]:.2f} epochs, sequences {train.filled[domain]:.2%} full{note}")  # fmt: skip
     if checkpoint:
         print(f"going on from {checkpoint}")
 

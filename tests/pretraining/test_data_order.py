@@ -39,6 +39,14 @@ def test_a_permuted_range_needs_no_table():
     assert all(0 <= huge[i] < 10**12 for i in (0, 10**12 - 1))
 
 
+@given(size=st.integers(1, 10**13), seed=st.integers(), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_many_elements_at_once_are_the_same(size, seed, data):
+    permuted = PermutedRange(size, (seed, "ja", 0))
+    indices = data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=20))
+    assert permuted.take(np.array(indices)).tolist() == [permuted[i] for i in indices]
+
+
 @given(weights=WEIGHTS, n=st.integers(0, 10**9))
 @settings(deadline=None)
 def test_every_prefix_has_the_proportions_to_within_two_sequences(weights, n):
@@ -46,6 +54,25 @@ def test_every_prefix_has_the_proportions_to_within_two_sequences(weights, n):
     assert sum(counts.values()) == n
     for domain, weight in weights.items():
         assert abs(counts[domain] - n * weight / sum(weights.values())) <= len(weights) / 2
+
+
+@given(weights=WEIGHTS, batch=st.integers(1, 5000), step=st.integers(0, 10**6))
+@settings(deadline=None)
+def test_every_batch_has_the_proportions(weights, batch, step):
+    order = DataOrder(dict.fromkeys(weights, 10), weights, 0)
+    before, after = order.counts(step * batch), order.counts((step + 1) * batch)
+    for domain, weight in weights.items():
+        assert abs(after[domain] - before[domain] - batch * weight / sum(weights.values())) <= len(weights)
+
+
+@pytest.mark.parametrize("batch", [16, 100, 2048])
+def test_every_batch_of_the_default_mixture_is_within_a_sequence_or_so(batch):
+    """Its three domains stay within 0.6 sequences of their shares all along, so a batch is off by 1.2 at most."""
+    order = DataOrder(dict.fromkeys(["ja", "en", "code"], 10), {"ja": 45, "en": 35, "code": 20}, 0)
+    shares = np.array([0.45, 0.35, 0.2])
+    edges = np.array([list(order.counts(step * batch).values()) for step in range(200)])
+    assert np.abs(edges - np.arange(200)[:, None] * batch * shares).max() < 0.61
+    assert np.abs(np.diff(edges, axis=0) - batch * shares).max() < 1.21
 
 
 @given(weights=WEIGHTS, start=st.integers(0, 10**6))

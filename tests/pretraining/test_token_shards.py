@@ -32,6 +32,15 @@ def test_the_streams_are_the_documents_in_order(tmp_path, documents, tokenizer, 
             assert tokenizer.tokenizer.decode(ids[start + 1 : end]) == text
             start = end + 1
         assert start == stream.tokens
+        assert np.array_equal(stream.ends, ends + 1)
+
+
+def test_borders_are_where_documents_end_inside_a_window(tmp_path, documents, tokenizer):
+    stream = write_token_shards(documents, tokenizer, tmp_path / "tokens", 0.0, 1000).streams["train"]["ja"]
+    ends = np.flatnonzero(stream.window(0, stream.tokens) == tokenizer.tokenizer.eos_token_id) + 1
+    for start, length in ((0, stream.tokens), (0, ends[0]), (ends[0], ends[1] - ends[0]), (ends[0] - 1, 3), (5, 0)):
+        inside = ends[(ends > start) & (ends < start + length)]
+        assert np.array_equal(stream.borders(int(start), int(length)), inside - start)
 
 
 def test_windows_cross_file_borders(tmp_path, documents, tokenizer):
@@ -82,9 +91,16 @@ def test_an_interrupted_writer_leaves_nothing_that_opens(tmp_path, documents, to
     [
         (lambda folder, shard: shard.write_bytes(shard.read_bytes()[:-2]), "has .* bytes instead of"),
         (lambda folder, shard: shard.unlink(), "is missing"),
+        (lambda folder, shard: (folder / "train-ja.ends").unlink(), "train-ja.ends is missing"),
+        (lambda folder, shard: _cut(folder / "train-ja.ends", 8), "train-ja.ends has .* bytes instead of"),
+        (lambda folder, shard: _overwrite(folder / "train-ja.ends"), "train-ja.ends ends at token 7, but train/ja has"),
         (lambda folder, shard: (folder / "index.json").write_text('{"format":'), "cannot be read"),
         (lambda folder, shard: (folder / "index.json").write_text("[]"), "JSON object"),
         (lambda folder, shard: (folder / "index.json").write_text('{"format": "0"}'), "not token shards"),
+        (
+            lambda folder, shard: (folder / "index.json").write_text('{"format": "nec13b-token-shards-1"}'),
+            "tokens of an older version, which did not note where documents end; make it again",
+        ),
     ],
 )
 def test_damaged_shards_are_refused(tmp_path, documents, tokenizer, damage, said):
@@ -93,6 +109,14 @@ def test_damaged_shards_are_refused(tmp_path, documents, tokenizer, damage, said
     damage(folder, next(folder.glob("train-ja*.bin")))
     with pytest.raises(InputError, match=said):
         TokenShards.open(folder)
+
+
+def _cut(path, size):
+    path.write_bytes(path.read_bytes()[:-size])
+
+
+def _overwrite(path):
+    path.write_bytes(path.read_bytes()[:-8] + (7).to_bytes(8, "little"))
 
 
 def test_tokens_of_another_tokenizer_are_refused(tmp_path, documents, tokenizer):

@@ -1,7 +1,9 @@
 """The stages before training, one after another as separate recipes."""
 
 import json
+import re
 
+import numpy as np
 from transformers import AutoTokenizer
 
 from nec13b.pretraining import TokenShards
@@ -21,7 +23,7 @@ def test_tokenizer_then_tokens_then_model(run_recipe, small_corpus, small_run, t
     assert (record["counts"]["tokens"], record["counts"]["rejected"]) == (700, {"broken JSON": 1})
 
     pack = ["pack_tokens", *settings, "--tokenizer", tmp_path / "tokenizer", "--output_dir", tmp_path / "data"]
-    outcome = run_recipe(*pack)
+    outcome = run_recipe(*pack, "--sequence_length", "2048")
     assert outcome.status == 0, outcome.err
     assert "set aside: 1 x broken JSON" in outcome.out
     tokenizer = load_tokenizer(tmp_path / "tokenizer")
@@ -29,6 +31,13 @@ def test_tokenizer_then_tokens_then_model(run_recipe, small_corpus, small_run, t
     record = json.loads((tmp_path / "data" / "run.json").read_text())
     assert record["inputs"] == {"tokenizer": tokenizer.fingerprint, "corpus": shards.index["corpus"]}
     assert record["counts"]["streams"] == shards.counts()
+    ja = shards.streams["train"]["ja"]
+    lengths, cuts = np.diff(ja.ends, prepend=0), np.arange(2048, ja.tokens, 2048)
+    cut = sum(((end - length < cuts) & (cuts < end)).any() for end, length in zip(ja.ends, lengths))
+    pattern = r"ja: ([\d,]+) tokens a document; cutting the stream cuts (\d+) documents, best_fit the (\d+) that"
+    longer = int((lengths > 2048).sum())
+    assert re.search(pattern, outcome.out).groups() == (f"{lengths.mean():,.0f}", str(cut), str(longer))
+    assert record["packing"]["domains"]["ja"]["longer"] == longer
     assert not (tmp_path / "data" / "tokenizer").exists()
 
     tokens = tmp_path / "data" / "tokens"

@@ -11,8 +11,10 @@ from ..errors import InputError
 from ..recipe_config import parse_mapping
 from ..tokenization.settings import TokenizerSettings
 from .layout import Layout
+from .packing import PACKINGS
 
 DECISIVE_SETTINGS = (
+    "packing", "attend_across_documents",
     "sequence_length", "tokens_per_batch", "max_steps", "seed", "learning_rate", "min_learning_rate", "warmup_steps",
     "lr_scheduler_type", "optim", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm",
     "bf16", "fp16",
@@ -22,6 +24,7 @@ CHOICES = {
     "attn_implementation": ("auto", "sdpa", "flash_attention_2", "flex_attention", "eager"),
     "fused_kernels": ("auto", "torch", "liger"),
     "on_bad_step": ("stop", "skip", "rewind"),
+    "packing": PACKINGS,
 }
 
 
@@ -38,8 +41,13 @@ class PackTokensConfig(TokenizerSettings):
     overwrite_output_dir: bool = field(
         default=False, metadata={"help": "Make tokens anew even where output_dir holds those of another corpus."}
     )
+    sequence_length: int = field(
+        default=2048, metadata={"help": "Only for the report: what packing does at this length. Shards have none."}
+    )
 
     def __post_init__(self):
+        if self.sequence_length < 1:
+            raise InputError(f"sequence_length must be at least 1, not {self.sequence_length}")
         self.check_corpus_settings()
 
 
@@ -115,6 +123,17 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
     train_tokens: int = field(
         default=260_000_000_000,
         metadata={"help": "Tokens to train on; the number of steps follows (max_steps overrides)."},
+    )
+    packing: str = field(
+        default="concatenated",
+        metadata={
+            "help": "concatenated: sequences are cut from the stream of documents. best_fit: documents are laid into "
+            "sequences whole where they fit (docs/data.md)."
+        },
+    )
+    attend_across_documents: bool = field(
+        default=True,
+        metadata={"help": "Treat a sequence as one text. False: attention and predictions stay within a document."},
     )
     eval_sequences: int = field(default=512, metadata={"help": "Most held-out sequences evaluated for each domain."})
 
@@ -220,6 +239,12 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
                 f"train_tokens {self.train_tokens:,} is less than one batch of {self.tokens_per_batch:,} tokens"
             )
         self.layout = Layout.from_environment(self.world_size)
+        if self.layout.context > 1 and not self.attend_across_documents:
+            # torch's context parallelism knows causal attention only and would silently let documents see each other.
+            raise InputError(
+                "attend_across_documents false needs each sequence whole on one GPU; leave context parallelism out of "
+                "the accelerate config, or let attention cross documents"
+            )
         self.layout.check_shape(self.num_attention_heads, self.num_key_value_heads, self.sequence_length)
         self.parallelism_config = self.layout.accelerate_config()
         self.gradient_accumulation_steps = accumulation_steps(

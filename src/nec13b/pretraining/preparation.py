@@ -27,6 +27,7 @@ from .bad_steps import FOLDER_NAME, LEFT_OUT_NAME
 from .callbacks import METRICS_NAME
 from .config import PackTokensConfig, PretrainConfig
 from .kernels import choose_attention
+from .packing import PLANS_NAME, PackingPlan, packing_plan
 from .samples import continue_prompts
 from .token_shards import TokenShards, write_token_shards
 
@@ -39,6 +40,7 @@ SIGNS_OF_A_RUN = (
     "initial",
     "tokens",
     "tokenizer",
+    PLANS_NAME,
     ".tokens.tmp",
     ".initial.tmp",
 )
@@ -56,12 +58,14 @@ class Prepared:
         shards: the packed tokens.
         model_path: folder or Hub name of the initial weights.
         rejected: how many documents were set aside while packing, by reason.
+        plan: which documents share a sequence, where they are packed best-fit.
     """
 
     tokenizer: TokenizerHandle
     shards: TokenShards
     model_path: str
     rejected: dict[str, int]
+    plan: PackingPlan | None = None
 
     def with_model(self, path: str | os.PathLike) -> "Prepared":
         """The same with other weights."""
@@ -119,8 +123,9 @@ def prepare(config: PretrainConfig) -> Prepared:
         shards = TokenShards.open(config.tokens, tokenizer)
     else:
         tokenizer, shards, rejected = prepare_tokens(config, output)
+    plan = packing_plan(shards, config.sequence_length, output) if config.packing == "best_fit" else None
     model_path = config.model or _initial_weights(config, tokenizer, output / "initial")
-    return Prepared(tokenizer, shards, str(model_path), rejected)
+    return Prepared(tokenizer, shards, str(model_path), rejected, plan)
 
 
 def prepare_tokens(

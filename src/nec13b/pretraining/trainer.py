@@ -3,11 +3,10 @@
 import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.utils.data import Sampler
 from transformers import PrinterCallback, ProgressCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
 
@@ -17,29 +16,12 @@ from .callbacks import METRICS_NAME, AroundTheStep, MetricsFile, ProgressLine, S
 from .checkpoints import MARKER_NAME, last_whole_checkpoint, mark_complete, retire_checkpoints
 from .config import PretrainConfig
 from .kernels import peak_memory_bytes
+from .sequences import SequencesInOrder
 from .step_times import StepTimes
 from .training_state import StateWriter, random_state, read_training_state, training_state
 
 STATE_FOLDER = "state"
 NUMBERS_NAME = "training.json"
-
-
-class SequencesInOrder(Sampler):
-    """0, 1, 2, ... from where training stands; how many there are in all stays the same.
-
-    Args:
-        size: all of them.
-        start: asked when the loader begins to read.
-    """
-
-    def __init__(self, size: int, start: Callable[[], int]):
-        self.size, self.start = size, start
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start(), self.size))
 
 
 class PretrainTrainer(Trainer):
