@@ -6,6 +6,8 @@ import math
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils.launch import _filter_args, prepare_multi_gpu_env
+from torch.distributed.run import config_from_args, get_args_parser
 
 SHAPES = {
     "cpu": ("NO", 1, 1),
@@ -33,15 +35,24 @@ def test_configs_parse_and_launch_what_their_name_says(root, name):
     arguments = launch_command_parser().parse_args(["--config_file", path, "recipes/pretrain.py"])
     arguments, *_ = _validate_launch_command(arguments)
     assert arguments.num_processes == SHAPES[name][2]
-    if SHAPES[name][1] > 1:
-        # Under c10d, accelerate would have every server wait for the others on its own loopback address.
-        assert arguments.rdzv_backend == "static"
-        assert arguments.same_network
     if SHAPES[name][0] == "FSDP":
         assert arguments.use_fsdp
         assert arguments.fsdp_version == 2
         assert arguments.fsdp_state_dict_type == "SHARDED_STATE_DICT"
         assert arguments.mixed_precision == "bf16"
+
+
+@pytest.mark.parametrize("name", [name for name, (_, machines, _) in SHAPES.items() if machines > 1])
+def test_all_servers_meet_at_the_first_and_keep_their_ranks(root, name):
+    flags = ["--config_file", str(root / "accelerate_configs" / f"{name}.yaml"), "--machine_rank", "3"]
+    flags += ["--main_process_ip", "node0", "--main_process_port", "29876", "recipes/pretrain.py"]
+    arguments, *_ = _validate_launch_command(launch_command_parser().parse_args(flags))
+    prepare_multi_gpu_env(arguments)
+    script = ["--training_script", arguments.training_script, "--training_script_args", []]
+    config, _, _ = config_from_args(_filter_args(arguments, get_args_parser(), script))
+    assert (config.rdzv_backend, config.rdzv_endpoint) == ("static", "node0:29876")
+    assert config.rdzv_configs["rank"] == 3
+    assert (config.min_nodes, config.nproc_per_node) == (64, 8)
 
 
 @pytest.mark.parametrize("name", ["hsdp_64x8", "hsdp_tp_64x8", "fsdp_cp_1x8"])
