@@ -67,7 +67,7 @@ def main() -> None:
         f"on {machine()}, {arguments.threads} threads; vocabulary {VOCABULARY:,}, fp32, {arguments.steps} steps after "
         f"{WARM_UP} to warm up, median over all rounds. Time and memory are relative to this recipe: 1.30x "
         "takes 1.30 times as long, or as much. Peak is the resident memory above that of the process with its imports "
-        "and data; `state` are weights, gradients and AdamW's moments. Losses are those of the first and the last step.\n\n"
+        "and data; `state` are weights, gradients and AdamW's moments. Losses are of the first and the last step.\n\n"
     )
     write_section("Training: speed and memory of a step", body + table(head, rows))
 

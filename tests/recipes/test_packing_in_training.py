@@ -11,6 +11,7 @@ import pytest
 from nec13b.corpus import parse_sources, read_documents
 from nec13b.pretraining import write_token_shards
 from nec13b.pretraining.callbacks import read_metrics
+from nec13b.pretraining.layout import Layout
 
 ACCELERATE = ("-m", "accelerate.commands.launch", "--config_file")
 PACKED = ["--packing", "best_fit", "--attend_across_documents", "false"]
@@ -87,7 +88,7 @@ def test_the_packing_is_said_used_and_fixed_for_the_run(one_process, short_run, 
         assert said in outcome.err
         assert outcome.err.count("\n") == 1
     outcome = run_recipe("pretrain", *short_run, "--packing", "tight", "--output_dir", one_process)
-    assert "packing must be concatenated or best_fit, not 'tight'" in outcome.err
+    assert "packing must be one of concatenated, best_fit, not 'tight'" in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def edit_index(tokens: Path, **values) -> None:
 
 
 def test_context_parallelism_cannot_keep_documents_apart(short_run, run_recipe, tmp_path, monkeypatch):
-    monkeypatch.setenv("PARALLELISM_CONFIG_CP_SIZE", "2")
+    monkeypatch.setattr(Layout, "from_environment", classmethod(lambda cls, world_size: cls(context=2)))
     outcome = run_recipe("pretrain", *short_run, "--output_dir", tmp_path / "run")
     assert outcome.status == 2
     assert "attend_across_documents false needs each sequence whole on one GPU" in outcome.err
