@@ -54,8 +54,13 @@ GPUS = {
 }
 
 
-def named_gpu(name: str) -> Gpu:
-    """The GPU of that name; `cpu` gets the memory of this machine.
+def named_gpu(name: str, processes: int = 1, dtype: torch.dtype = torch.float32) -> Gpu:
+    """The GPU of that name. For `cpu`, what each of `processes` has of this machine, measured where it must be.
+
+    Args:
+        name: as in GPUS.
+        processes: of a machine, which share a CPU.
+        dtype: that a CPU multiplies in.
 
     Raises:
         InputError: there is none.
@@ -63,7 +68,10 @@ def named_gpu(name: str) -> Gpu:
     gpu = GPUS.get(name.lower())
     if gpu is None:
         raise InputError(f"unknown gpu {name!r}; known are {', '.join(GPUS)}")
-    return replace(gpu, memory=psutil.virtual_memory().total) if gpu.name == "cpu" else gpu
+    if gpu.name == "cpu":
+        memory, flops = psutil.virtual_memory().total, measured_flops(dtype)
+        gpu = replace(gpu, memory=memory // processes, flops=flops / processes)
+    return gpu
 
 
 def measured_flops(dtype: torch.dtype = torch.float32, device: str = "cpu", seconds: float = 0.3) -> float:

@@ -41,6 +41,8 @@ class Workload:
         chunked_loss: the loss is computed in chunks of tokens, without the whole logits (chunked_loss.py).
         chunk_tokens: tokens in a chunk; None takes 256 on the CPU and torch's choice elsewhere.
         optimizer: Trainer's name of it.
+        sync_each_batch: FSDP2 shards gradients after every forward pass of an accumulation, instead of after the last
+            (accelerator_config: {gradient_accumulation_kwargs: {sync_each_batch: true}}).
     """
 
     sequences: int = 1
@@ -52,6 +54,7 @@ class Workload:
     chunked_loss: bool = True
     chunk_tokens: int | None = None
     optimizer: str = "adamw_torch_fused"
+    sync_each_batch: bool = False
 
     def __post_init__(self):
         if self.attention not in ATTENTION_BACKENDS:
@@ -166,16 +169,18 @@ class _Step:
         # A layer that was checkpointed is computed again first; what it keeps then stands beside the checkpoints.
         again = one - first if self.checkpointed else 0
         forward_loss, backward_loss, head_loss = self._loss()
-        copies = self._autocast_copies()
-        all_copies, no_copies = copies, copies // self.shape.num_hidden_layers
-        left = no_copies if self.checkpointed else all_copies
+        layer_copies, head_copy = self._autocast_copies()
+        all_copies = self.shape.num_hidden_layers * layer_copies + head_copy
+        # Checkpointed layers cast their weights again; what the others read stays until their backward pass.
+        whole = self.shape.num_hidden_layers - self.checkpointed
+        left = max(whole, 1) * layer_copies + head_copy
         moments = [
             ("forward pass, last layer", 0, kept, self._layer_forward(), 0, all_copies),
             ("forward pass, loss", 0, kept + head, 0, forward_loss, all_copies),
             ("backward pass, loss", 0, kept + head, 0, backward_loss, left),
             ("backward pass, head", head_grads, kept + head, self._fresh(self.head), head_loss, left),
-            ("backward pass, last layer", head_grads + down, kept + again, backward, 0, left),
-            ("backward pass, first layer", head_grads + layer_grads, one, backward, 0, no_copies),
+            ("backward pass, last layer", head_grads + down, kept + again, backward, 0, left - head_copy),
+            ("backward pass, first layer", head_grads + layer_grads, one, backward, 0, layer_copies),
             ("backward pass, embedding", 1, self._stream(), self._fresh(self.embedding), 0, 0),
         ]
         assert abs(head_grads + layer_grads + embed_grads - 1) < 1e-9
@@ -239,7 +244,7 @@ class _Step:
         share = 1.0 if self.accumulates else done
         strategy, p = self.layout.strategy, self.parameters
         if self.fsdp:
-            if self.accumulates and self.shards > 1:
+            if self.accumulates and self.shards > 1 and not self.work.sync_each_batch:
                 return self.arithmetic.matrix * p
             return self._sharded_gradients() * share
         if strategy.startswith("zero"):
@@ -290,11 +295,12 @@ class _Step:
             return size * (resident + max(0, layers - 2 * self.layer))
         return size * (held + layers)
 
-    def _autocast_copies(self) -> float:
-        """16-bit copies of the fp32 weights that autocast makes: cached for the forward pass, kept for the backward."""
+    def _autocast_copies(self) -> tuple[int, int]:
+        """16-bit copies of the fp32 weights of a layer, and of the head, that autocast makes: all are cached until the
+        end of the forward pass, and kept where the backward pass needs them."""
         if self.arithmetic.name != "autocast":
-            return 0
-        return 2 * (self.parameters - self.embedding)
+            return 0, 0
+        return 2 * self.layer, 2 * self.shape.vocab_size * self.shape.hidden_size
 
     # What comes and goes.
 
@@ -367,7 +373,7 @@ class _Step:
 
         In fp32 torch's linear_cross_entropy computes the gradients of states and head with the loss and keeps them until
         the backward pass. In 16 bits chunked_loss.py asks for the losses one by one, and the gradients are made in the
-        backward pass, on a CPU with fp32 copies of the head and its gradient.
+        backward pass; on a CPU with the head in fp32, its gradient in fp32 and, while that is taken off, two copies more.
         """
         head, states = self.shape.vocab_size * self.shape.hidden_size, self.tokens * self.shape.hidden_size
         head //= self.layout.tensor
@@ -376,7 +382,7 @@ class _Step:
             fresh = 4 * head if self.accumulates else 0
             return chunk + 4 * states + 4 * head, 4 * states + 4 * head, 4 * states + fresh
         if self.use_cpu:
-            return chunk + 4 * head, chunk + (4 + 4 + 2) * head + 6 * states, 2 * head + 2 * states
+            return chunk + 4 * head, chunk + (4 + 4 + 2 + 8) * head + 6 * states, 2 * head + 2 * states
         return chunk, chunk + 2 * head + 2 * states, 2 * head + 2 * states
 
     def chunk_tokens(self) -> int:
