@@ -22,9 +22,10 @@ from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
+from nec13b.pretraining.kernels import apply_kernels
 from nec13b.pretraining.preparation import claim_output_dir, load_initial_model, prepare, use_cpu_threads
 from nec13b.pretraining.samples import continue_prompts, write_samples
-from nec13b.pretraining.trainer import PretrainTrainer
+from nec13b.pretraining.trainer import PretrainTrainer, train_to_the_end
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
 
@@ -72,16 +73,26 @@ def main() -> None:
     if is_main and config.sample_prompts:
         before = continue_prompts(model, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
 
-    trainer = PretrainTrainer(
-        model=model,
-        args=config,
-        decisive=decisive,
-        train_dataset=train,
-        eval_dataset=held_out or None,
-        processing_class=tokenizer,
-    )
+    def trainer_of(model, say: bool) -> PretrainTrainer:
+        lines = apply_kernels(model, config)
+        print(*lines if say else (), sep="\n", end="\n" if say else "", flush=True)
+        return PretrainTrainer(
+            model=model,
+            args=config,
+            decisive=decisive,
+            domains=train.domains,
+            train_dataset=train,
+            eval_dataset=held_out or None,
+            processing_class=tokenizer,
+        )
+
     started = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer = train_to_the_end(
+        trainer_of(model, say=is_main),
+        checkpoint,
+        find_checkpoint=lambda: checkpoint_to_resume(output, None, decisive)[0],
+        begin_again=lambda: trainer_of(load_initial_model(config, prepared), say=False),
+    )
     step, seconds = trainer.state.global_step, time.monotonic() - started
     if step < config.max_steps:
         if is_main:

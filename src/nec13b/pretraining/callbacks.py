@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import signal
+import statistics
 import time
 from pathlib import Path
 
@@ -11,9 +12,30 @@ import torch
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 
+from .bad_steps import LossWatch
 from .config import PretrainConfig
 
 METRICS_NAME = "metrics.jsonl"
+
+
+class AroundTheStep(TrainerCallback):
+    """Calls the trainer where Trainer itself has no hook: before the optimizer's step, and after it."""
+
+    def __init__(self, trainer):
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        losses = [row["loss"] for row in state.log_history if "loss" in row and "left_out" not in row]
+        self.trainer.watch = LossWatch(args.spike_threshold, losses)
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        self.trainer.before_the_step()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.trainer.times.end_step()
+        self.trainer.writer.poll()
+        # A resumed run counts its batches from where it stands, and Trainer the epoch by them.
+        state.epoch = state.global_step / state.max_steps
 
 
 class ProgressLine(TrainerCallback):
@@ -23,53 +45,41 @@ class ProgressLine(TrainerCallback):
     """
 
     SECONDS_BETWEEN_LINES = 20
-    STEPS_MEASURED = 50
 
     def __init__(self, config: PretrainConfig):
         self.tokens_per_batch = config.tokens_per_batch
         self.bar = None
-        self.loss = float("nan")
 
     def on_train_begin(self, args, state, control, **kwargs):
         if not state.is_world_process_zero:
             return
-        self.printed = time.monotonic()
-        self.recent = collections.deque([(self.printed, state.global_step)], maxlen=self.STEPS_MEASURED)
+        self.printed, self.speeds = time.monotonic(), collections.deque(maxlen=50)
         if not args.disable_tqdm and _is_terminal():
             self.bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step", dynamic_ncols=True)
 
-    def tokens_per_second(self) -> float:
-        """Of the last steps; time spent in evaluation and saving does not count."""
-        (start, first), (end, last) = self.recent[0], self.recent[-1]
-        return (last - first) * self.tokens_per_batch / max(end - start, 1e-9)
-
     def on_step_end(self, args, state, control, **kwargs):
-        if not state.is_world_process_zero:
-            return
-        self.recent.append((time.monotonic(), state.global_step))
         if self.bar is not None:
             self.bar.update(1)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if not state.is_world_process_zero or "loss" not in (logs or {}):
             return
-        self.loss = logs["loss"]
-        now, step, speed = time.monotonic(), state.global_step, self.tokens_per_second()
+        now, step = time.monotonic(), state.global_step
+        if "tokens_per_second" in logs:
+            self.speeds.append(logs["tokens_per_second"])
+        speed = statistics.harmonic_mean(self.speeds) if self.speeds else float("nan")
+        loss = f"loss {logs['loss']:.3f}"
+        rate = f"{speed:,.0f} tokens/s" + (f", MFU {logs['mfu']:.0%}" if "mfu" in logs else "")
         if self.bar is not None:
-            self.bar.set_postfix_str(f"loss {self.loss:.3f}, {speed:,.0f} tokens/s")
+            self.bar.set_postfix_str(f"{loss}, {rate}")
         elif now - self.printed >= self.SECONDS_BETWEEN_LINES or step in (1, state.max_steps):
             self.printed = now
-            left = (state.max_steps - step) * self.tokens_per_batch / speed
-            print(
-                f"step {step:,}/{state.max_steps:,}  loss {self.loss:.3f}  {speed:,.0f} tokens/s  "
-                f"{_duration(left)} left",
-                flush=True,
-            )
+            left = _duration((state.max_steps - step) * self.tokens_per_batch / speed) if self.speeds else "?"
+            print(f"step {step:,}/{state.max_steps:,}  {loss}  {rate}  {left} left", flush=True)
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs):
         if not state.is_world_process_zero:
             return
-        self._forget_time()
         for name, value in (metrics or {}).items():
             if name.startswith("eval_") and name.endswith("_loss"):
                 line = f"held-out {name[5:-5]} loss {value:.3f} at step {state.global_step:,}"
@@ -77,16 +87,6 @@ class ProgressLine(TrainerCallback):
                     self.bar.write(line)
                 else:
                     print(line, flush=True)
-
-    def on_save(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
-            self._forget_time()
-
-    def _forget_time(self) -> None:
-        """Moves the measured steps forward by the time that has passed since the last of them."""
-        if hasattr(self, "recent"):
-            idle = time.monotonic() - self.recent[-1][0]
-            self.recent = collections.deque(((t + idle, s) for t, s in self.recent), maxlen=self.STEPS_MEASURED)
 
     def on_train_end(self, args, state, control, **kwargs):
         if self.bar is not None:

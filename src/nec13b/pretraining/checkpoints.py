@@ -6,6 +6,7 @@ with a word of why, and the run goes on from the last checkpoint that is whole.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 from ..errors import InputError
@@ -38,15 +39,42 @@ def reason_not_whole(checkpoint: Path) -> str | None:
     return None
 
 
-def last_whole_checkpoint(output_dir: Path) -> tuple[Path | None, list[str]]:
-    """(the newest whole checkpoint or None, one line for every newer one that was passed over)."""
+def all_checkpoints(output_dir: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of every checkpoint, whole or not, in order of steps."""
     found = []
     for path in output_dir.glob("checkpoint-*"):
         match = re.fullmatch(r"checkpoint-(\d+)", path.name)
         if match and path.is_dir():
             found.append((int(match[1]), path))
+    return sorted(found)
+
+
+def retire_checkpoints(output_dir: Path, limit: int | None, keep_every_steps: int) -> None:
+    """Removes what is no longer needed once a new checkpoint is whole.
+
+    Args:
+        output_dir: the run's folder.
+        limit: how many of the newest whole checkpoints stay; None keeps all.
+        keep_every_steps: those at multiples of it stay for good; 0 for none.
+    """
+    checkpoints = all_checkpoints(output_dir)
+    whole = [(step, path) for step, path in checkpoints if (path / MARKER_NAME).is_file()]
+    if not whole:
+        return
+    for step, path in checkpoints:
+        if (step, path) not in whole and step < whole[-1][0]:
+            shutil.rmtree(path, ignore_errors=True)  # a killed run left it half-written
+    for step, path in whole[:-limit] if limit and limit > 0 else []:
+        if not keep_every_steps or step % keep_every_steps:
+            # The marker goes first, so that a removal that is cut short leaves nothing that looks whole.
+            (path / MARKER_NAME).unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def last_whole_checkpoint(output_dir: Path) -> tuple[Path | None, list[str]]:
+    """(the newest whole checkpoint or None, one line for every newer one that was passed over)."""
     passed_over = []
-    for _, path in sorted(found, reverse=True):
+    for _, path in reversed(all_checkpoints(output_dir)):
         reason = reason_not_whole(path)
         if reason is None:
             return path, passed_over

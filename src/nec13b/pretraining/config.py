@@ -16,6 +16,12 @@ DECISIVE_SETTINGS = (
     "bf16", "fp16",
 )  # fmt: skip
 
+CHOICES = {
+    "attn_implementation": ("auto", "sdpa", "flash_attention_2", "flex_attention", "eager"),
+    "fused_kernels": ("auto", "torch", "liger"),
+    "on_bad_step": ("stop", "skip", "rewind"),
+}
+
 
 @dataclass
 class PackTokensConfig(TokenizerSettings):
@@ -77,7 +83,26 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         default=None, metadata={"help": "Rotary embedding parameters, as JSON. Default: theta 10000."}
     )
     attn_implementation: str = field(
-        default="sdpa", metadata={"help": "Attention backend: sdpa, flash_attention_2, flex_attention or eager."}
+        default="auto",
+        metadata={
+            "help": "Attention backend: sdpa, flash_attention_2, flex_attention or eager. auto: flash_attention_2 on a "
+            "GPU in bf16 where flash-attn is installed, sdpa elsewhere."
+        },
+    )
+    loss_chunk_tokens: int = field(
+        default=-1,
+        metadata={
+            "help": "Tokens whose logits are held at once by the loss. -1: chosen by device; 0: the whole batch."
+        },
+    )
+    fused_kernels: str = field(
+        default="auto",
+        metadata={
+            "help": "Norms, rotary embedding and SwiGLU: torch, liger, or auto (Liger on a GPU where installed)."
+        },
+    )
+    compile_layers: bool = field(
+        default=False, metadata={"help": "torch.compile each layer; the first steps take longer."}
     )
 
     # The batch and the length of the run, in tokens.
@@ -90,6 +115,33 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         metadata={"help": "Tokens to train on; the number of steps follows (max_steps overrides)."},
     )
     eval_sequences: int = field(default=512, metadata={"help": "Most held-out sequences evaluated for each domain."})
+
+    # What is watched.
+    on_bad_step: str = field(
+        default="stop",
+        metadata={
+            "help": "Where the loss is no number or leaps up: stop, skip (leave the step out), or rewind (to the last "
+            "whole checkpoint, then leave it out). The batch is kept in bad_steps/."
+        },
+    )
+    spike_threshold: float = field(
+        default=2.0,
+        metadata={
+            "help": "Nats above the median of the last 100 losses that count as a leap. 0: only nan and infinity."
+        },
+    )
+    most_bad_steps: int = field(default=10, metadata={"help": "Steps left out before the run stops all the same."})
+    domain_loss_steps: int = field(
+        default=10,
+        metadata={
+            "help": "Steps between two training losses by domain (loss_ja, ...); in fp32 such a step takes a little "
+            "longer. 0: none."
+        },
+    )
+    time_split_steps: int = field(
+        default=0,
+        metadata={"help": "Steps between two that are profiled for the time spent in communication. 0: none."},
+    )
 
     cpu_threads: int = field(
         default=0, metadata={"help": "Threads of each process on the CPU. 0: the cores, shared among the processes."}
@@ -124,7 +176,16 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
     eval_strategy: str = field(default="steps", metadata={"help": "When to evaluate: steps or no."})
     eval_steps: float | None = field(default=1000, metadata={"help": "Steps between evaluations."})
     save_steps: float = field(default=1000, metadata={"help": "Steps between checkpoints."})
-    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Newest checkpoints kept."})
+    keep_every_steps: int = field(
+        default=0, metadata={"help": "Keep checkpoints at multiples of this many steps for good. 0: none."}
+    )
+    checkpoint_in_background: bool = field(
+        default=True, metadata={"help": "Write a checkpoint while training goes on; needs a copy of it in host memory."}
+    )
+    remove_unused_columns: bool = field(
+        default=False, metadata={"help": "Leave out of a batch what the model's forward does not name."}
+    )
     ddp_find_unused_parameters: bool | None = field(
         default=False, metadata={"help": "Look for parameters without gradient; every one of this model has one."}
     )
@@ -137,6 +198,9 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         for name in ("sequence_length", "tokens_per_batch", "train_tokens", "vocab_size", "eval_sequences"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
         self.check_corpus_settings()
         if self.gradient_accumulation_steps != 1:
             raise InputError("gradient_accumulation_steps follows from tokens_per_batch; leave it out")

@@ -140,6 +140,7 @@ class PackedSequences(Dataset):
                     f"the corpus has only {self.streams[domain].tokens:,} training tokens of {domain}, less than one "
                     f"sequence of {sequence_length:,}; add text or lower sequence_length"
                 )
+        self.domains = list(proportions)
         weights = {domain: max(1, round(share * RESOLUTION)) for domain, share in proportions.items()}
         self.order = DataOrder(windows, weights, seed)
 
@@ -148,7 +149,8 @@ class PackedSequences(Dataset):
 
     def __getitem__(self, i: int) -> dict[str, np.ndarray]:
         domain, window = self.order[i]
-        return _example(self.streams[domain], window, self.sequence_length)
+        example = _example(self.streams[domain], window, self.sequence_length)
+        return example | {"domain": np.int64(self.domains.index(domain))}
 
 
 class HeldOutSequences(Dataset):

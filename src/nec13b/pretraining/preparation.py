@@ -21,8 +21,10 @@ from ..modeling_nec13b import Nec13bForCausalLM
 from ..run_record import RECORD_NAME, read_json, write_json
 from ..tokenization import TokenizerHandle, load_tokenizer, make_tokenizer
 from ..tokenization.settings import TrainTokenizerConfig
+from .bad_steps import FOLDER_NAME, LEFT_OUT_NAME
 from .callbacks import METRICS_NAME
 from .config import PackTokensConfig, PretrainConfig
+from .kernels import choose_attention
 from .token_shards import TokenShards, write_token_shards
 
 PREPARED_NAME = "prepared.json"
@@ -37,7 +39,9 @@ SIGNS_OF_A_RUN = (
     ".tokens.tmp",
     ".initial.tmp",
 )
-RUN_FILES = (*SIGNS_OF_A_RUN, "model", "rejected.jsonl", "loss.png", "samples.md", ".model.tmp")
+RUN_FILES = (
+    *SIGNS_OF_A_RUN, "model", "rejected.jsonl", "loss.png", "samples.md", ".model.tmp", LEFT_OUT_NAME, FOLDER_NAME,
+)  # fmt: skip
 
 
 @dataclass
@@ -192,7 +196,7 @@ def load_initial_model(config: PretrainConfig, prepared: Prepared) -> Nec13bForC
     Raises:
         InputError: its vocabulary is smaller than the tokenizer's, or its window shorter than a sequence.
     """
-    model = load_as_nec13b(prepared.model_path, attn_implementation=config.attn_implementation, dtype=torch.float32)
+    model = load_as_nec13b(prepared.model_path, attn_implementation=choose_attention(config), dtype=torch.float32)
     if model.config.vocab_size < len(prepared.tokenizer.tokenizer):
         raise InputError(
             f"{prepared.model_path} has a vocabulary of {model.config.vocab_size:,}, the tokenizer "
