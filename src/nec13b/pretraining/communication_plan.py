@@ -176,9 +176,7 @@ class _Step:
                 self._collective("gather new weights", shard, whole, 0),
             ]
         if strategy == "ddp":
-            return [
-                self._collective("all-reduce gradients", self.replicate_group, 8 * self.parameters, last_backward)
-            ]
+            return [self._collective("all-reduce gradients", self.replicate_group, 8 * self.parameters, last_backward)]
         return []
 
     def tensor_parallel(self) -> list[Collective]:

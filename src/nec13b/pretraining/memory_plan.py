@@ -18,10 +18,10 @@ from .activations import (
     forward_passing_bytes,
     layer_bytes,
 )
+from .chunked_loss import CPU_CHUNK_TOKENS
 from .layout import Layout
 from .model_shape import ModelShape
 
-CPU_CHUNK_TOKENS = 256
 DEEPSPEED_BUCKET = 500_000_000  # elements; DeepSpeed's default reduce_bucket_size and allgather_bucket_size
 # Bytes of optimizer state a parameter, for Trainer's names that begin so. AdamW has two fp32 moments.
 OPTIMIZER_BYTES = {"adamw_bnb_8bit": 2, "adamw_8bit": 2, "paged_adamw_8bit": 2, "adamw": 8, "paged_adamw": 8, "sgd": 0}
@@ -355,7 +355,8 @@ class _Step:
 
     def _loss(self) -> tuple[float, float, float]:
         """Bytes of the loss at the end of the forward pass, in its backward pass, and in that of the head."""
-        return self._chunked_loss() if self.work.chunked_loss else self._whole_loss()
+        # Under tensor parallelism each process has a part of the vocabulary, and the logits are gathered whole.
+        return self._chunked_loss() if self.work.chunked_loss and self.layout.tensor == 1 else self._whole_loss()
 
     def _whole_loss(self) -> tuple[float, float, float]:
         """The logits of all tokens.
@@ -376,8 +377,7 @@ class _Step:
         backward pass; on a CPU with the head in fp32, its gradient in fp32 and, while that is taken off, two copies more.
         """
         head, states = self.shape.vocab_size * self.shape.hidden_size, self.tokens * self.shape.hidden_size
-        head //= self.layout.tensor
-        chunk = 4 * self.chunk_tokens() * self.shape.vocab_size // self.layout.tensor
+        chunk = 4 * self.chunk_tokens() * self.shape.vocab_size
         if self.arithmetic.matrix == 4:
             fresh = 4 * head if self.accumulates else 0
             return chunk + 4 * states + 4 * head, 4 * states + 4 * head, 4 * states + fresh

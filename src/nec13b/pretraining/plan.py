@@ -127,12 +127,11 @@ def make_plan(
     """
     shape = shape or ModelShape.of(config)
     layout = with_precision(layout, config)
-    work = workload(config, layout)
     if not isinstance(gpu, Gpu):
         dtype = torch.float32 if layout.mixed_precision == "no" else torch.bfloat16
         gpu = named_gpu(gpu or ("cpu" if layout.use_cpu else "a100-80gb"), layout.processes_per_machine, dtype)
-    on_cpu = gpu.name == "cpu"
-    layout = replace(layout, use_cpu=on_cpu)
+    layout = replace(layout, use_cpu=gpu.name == "cpu")
+    work = workload(config, layout)
     memory = memory_plan(shape, work, layout)
     if tokens_per_second:
         palm = palm_flops_per_token(shape, work.sequence_length)
@@ -189,13 +188,21 @@ def workload(config: PretrainConfig, layout: Layout) -> Workload:
         accumulation=accumulation_steps(
             config.tokens_per_batch, config.sequence_length, config.per_device_train_batch_size, layout.data_parallel
         ),
-        attention=config.attn_implementation,
+        attention=_attention(config, layout),
         checkpointing=bool(config.activation_checkpointing),
         checkpoint_every=int(options.get("every_n_layers", 1)),
-        chunked_loss=config.chunked_loss,
+        chunked_loss=config.loss_chunk_tokens != 0 and not config.label_smoothing_factor,
+        chunk_tokens=config.loss_chunk_tokens if config.loss_chunk_tokens > 0 else None,
         optimizer=str(optimizer),
         sync_each_batch=bool(accumulating.get("sync_each_batch", False)),
     )
+
+
+def _attention(config: PretrainConfig, layout: Layout) -> str:
+    """What `auto` stands for on the planned machine, flash-attn being installed there; see kernels.choose_attention."""
+    if config.attn_implementation != "auto":
+        return config.attn_implementation
+    return "sdpa" if layout.use_cpu or layout.mixed_precision == "no" else "flash_attention_2"
 
 
 def largest_batch(shape: ModelShape, work: Workload, layout: Layout, gpu: Gpu, per_process: int) -> int:
@@ -240,7 +247,7 @@ def _fused_attention(shape: ModelShape, work: Workload, layout: Layout) -> Chang
 
 def _chunk_loss(shape: ModelShape, work: Workload, layout: Layout) -> Change:
     if not work.chunked_loss:
-        yield "chunked_loss: true", replace(work, chunked_loss=True), layout
+        yield "loss_chunk_tokens: -1", replace(work, chunked_loss=True), layout
 
 
 def _half_precision(shape: ModelShape, work: Workload, layout: Layout) -> Change:
