@@ -175,20 +175,22 @@ class _Step:
         whole = self.shape.num_hidden_layers - self.checkpointed
         left = max(whole, 1) * layer_copies + head_copy
         moments = [
-            ("forward pass, last layer", 0, kept, self._layer_forward(), 0, all_copies),
-            ("forward pass, loss", 0, kept + head, 0, forward_loss, all_copies),
-            ("backward pass, loss", 0, kept + head, 0, backward_loss, left),
-            ("backward pass, head", head_grads, kept + head, self._fresh(self.head), head_loss, left),
-            ("backward pass, last layer", head_grads + down, kept + again, backward, 0, left - head_copy),
-            ("backward pass, first layer", head_grads + layer_grads, one, backward, 0, layer_copies),
-            ("backward pass, embedding", 1, self._stream(), self._fresh(self.embedding), 0, 0),
+            ("forward pass, last layer", "forward", 0, kept, self._layer_forward(), 0, all_copies),
+            ("forward pass, loss", "forward", 0, kept + head, 0, forward_loss, all_copies),
+            ("backward pass, loss", "forward", 0, kept + head, 0, backward_loss, left),
+            ("backward pass, head", "head", head_grads, kept + head, self._fresh(self.head), head_loss, left),
+            ("backward pass, last layer", "layer", head_grads + down, kept + again, backward, 0, left - head_copy),
+            ("backward pass, first layer", "layer", head_grads + layer_grads, one, backward, 0, layer_copies),
+            ("backward pass, embedding", "embedding", 1, self._stream(), self._fresh(self.embedding), 0, 0),
         ]
         assert abs(head_grads + layer_grads + embed_grads - 1) < 1e-9
         found = [self._moment(*moment) for moment in moments]
         return [*found, self._optimizer_moment()]
 
-    def _moment(self, name: str, done: float, activations: float, passing: float, loss: float, copies: float) -> Moment:
-        gathered = self._gathered(name) + copies
+    def _moment(
+        self, name: str, phase: str, done: float, activations: float, passing: float, loss: float, copies: float
+    ) -> Moment:
+        gathered = self._gathered(phase) + copies
         return Moment(
             name,
             {
@@ -273,27 +275,25 @@ class _Step:
 
     # Copies of weights.
 
-    def _gathered(self, name: str) -> float:
+    def _gathered(self, phase: str) -> float:
         """Whole weights that FSDP2 or ZeRO-3 have gathered, and gradients on their way to their shards.
 
-        Forward: one layer computes, the next is gathered into a buffer and copied out of it. Backward: besides these, the
-        layer's gradients, their copy that is being reduced, and the copy of the layer before. The head is kept from
-        the forward to the backward pass. Without resharding, all that was gathered is.
+        Forward: one layer computes, the next is gathered into a buffer and copied out of it. Backward: besides these,
+        the layer's gradients, their copy that is being reduced, and the copy of the layer before. accelerate makes
+        the embedding a unit of its own, and the last norm with the head another, which is kept from the forward to the
+        backward pass. Without resharding, all that was gathered is kept.
         """
         strategy = self.layout.strategy
         if not (self.fsdp or strategy == "zero3") or self.shards == 1:
             return 0
-        size = self.arithmetic.matrix
-        if "embedding" in name:
-            return size * 3 * self.embedding
-        held = self.head if "loss" in name or "head" in name or "forward" in name else 0
-        layers = 3 * self.layer if "forward" in name else 6 * self.layer
-        if "head" in name:
-            layers = 2 * self.layer + 2 * self.head
-        if self.fsdp and not self.layout.reshard_after_forward:
-            resident = self.parameters - (0 if held else self.head)
-            return size * (resident + max(0, layers - 2 * self.layer))
-        return size * (held + layers)
+        count, size = self.shape.num_hidden_layers, self.arithmetic.matrix
+        keeps = self.fsdp and not self.layout.reshard_after_forward
+        # (layers' worth of weights alive with resharding, of buffers among them)
+        alive, buffers = {"forward": (3, 1), "head": (2, 0), "layer": (6, 3), "embedding": (0, 0)}[phase]
+        layers = (count + buffers if keeps else min(alive, count + buffers)) * self.layer
+        head = {"forward": 1, "head": 3, "layer": 0, "embedding": 0}[phase] * self.head
+        embedding = (3 if phase == "embedding" else int(keeps)) * self.embedding
+        return size * (layers + head + embedding)
 
     def _autocast_copies(self) -> tuple[int, int]:
         """16-bit copies of the fp32 weights of a layer, and of the head, that autocast makes: all are cached until the
