@@ -271,7 +271,7 @@ def _smaller_batch(shape: ModelShape, work: Workload, layout: Layout) -> Change:
 def _sync_each_batch(shape: ModelShape, work: Workload, layout: Layout) -> Change:
     if layout.strategy == "fsdp" and work.accumulation > 1 and not work.sync_each_batch:
         setting = "accelerator_config: {gradient_accumulation_kwargs: {sync_each_batch: true}}"
-        yield f"{setting} (gradients are sharded after every pass)", replace(work, sync_each_batch=True), layout
+        yield setting, replace(work, sync_each_batch=True), layout
 
 
 def _shard(shape: ModelShape, work: Workload, layout: Layout) -> Change:

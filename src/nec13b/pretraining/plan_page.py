@@ -30,7 +30,7 @@ def short_plan(plan: Plan) -> list[str]:
     most = ", ".join(f"{name} {_gib(size)}" for name, size in parts if size)
     lines = [
         f"plan: {plan.shape.parameters:,} parameters on {_machines(plan)}",
-        f"  memory {_gib(peak.total)} of {_gib(plan.gpu.usable)} GiB usable, at its peak in {peak.name} ({most})",
+        f"  memory {_gib(peak.total)} of {_gib(plan.gpu.usable)} GiB usable, at its peak in the {peak.name}: {most}",
         f"  {compute.total_flops:.2e} FLOPs; at an MFU of {compute.mfu:.0%} {compute.tokens_per_second:,.0f} tokens/s, "
         f"{_duration(compute.days)} in all",
     ]
@@ -128,8 +128,8 @@ def _memory(plan: Plan) -> list[str]:
 
 
 def _otherwise(plan: Plan) -> list[str]:
-    """The peak under every choice of attention, loss and checkpointing."""
-    head = ("whole loss", "chunked", "+ checkpointing", "both")
+    """The peak under every choice of attention, loss and activation checkpointing (ckpt.)."""
+    head = ("whole loss", "chunked", "whole, ckpt.", "chunked, ckpt.")
     rows = []
     backends = ("eager", plan.work.attention if plan.work.attention != "eager" else "sdpa")
     for backend in backends:
@@ -141,7 +141,7 @@ def _otherwise(plan: Plan) -> list[str]:
             layout = replace(plan.layout, activation_checkpointing=False)
             sizes.append(_gib(memory_plan(plan.shape, work, layout).peak.total))
         rows.append(_line(f"  {backend}", "".join(f"{size:>17}" for size in sizes)))
-    return [_line("The peak by attention and loss", "".join(f"{name:>17}" for name in head)), *rows]
+    return [_line("The peak, GiB, by attention, loss", "".join(f"{name:>17}" for name in head)), *rows]
 
 
 def _verdict(plan: Plan) -> list[str]:
