@@ -3,12 +3,12 @@
 python benchmarks/memory_model.py                 # all cases, about fifteen minutes on two cores
 python benchmarks/memory_model.py --cases 10M 30M
 
-A case trains two steps of random tokens with the Trainer of pre-training (the optimizer's state is there from the second
-on). Measured is the peak of the resident memory above what the process held before the model was made, after a small model
-was trained to load what is loaded at first use. The peak comes from the kernel (VmHWM), so nothing between two samples is
-missed. glibc's malloc keeps freed memory for later by habit; with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ at 64 KiB
-it gives tensors back at once, and what is resident is what is alive. The last column has malloc as it comes. Writes a section
-of RESULTS.md.
+A case trains two steps of random tokens with the Trainer of pre-training (the optimizer's state is there from the
+second on). Measured is the peak of the resident memory above what the process held before the model was made, after a
+small model was trained to load what is loaded at first use. The peak comes from the kernel (VmHWM), so nothing
+between two samples is missed. glibc's malloc keeps freed memory for later by habit; with MALLOC_MMAP_THRESHOLD_ and
+MALLOC_TRIM_THRESHOLD_ at 64 KiB it gives tensors back at once, and what is resident is what is alive. The last column
+has malloc as it comes. Writes a section of RESULTS.md.
 """
 
 import argparse
@@ -170,8 +170,8 @@ def main() -> None:
         rows.append([name, f"{parameters:,}", f"{case['vocab_size']:,}", moment, f"{planned / 1e6:,.0f}",
                      f"{exact / 1e6:,.0f}", f"{errors[-1]:+.1%}", f"{usual / 1e6:,.0f}"])  # fmt: skip
         print(rows[-1], flush=True)
-    head = ["case", "parameters", "vocabulary", "moment of the peak", "planned, MB", "measured, MB", "planned against it",
-            "measured, malloc as it comes, MB"]  # fmt: skip
+    head = ["case", "parameters", "vocabulary", "moment of the peak", "planned, MB", "measured, MB",
+            "planned against measured", "measured, malloc as it comes, MB"]  # fmt: skip
     worst = max(errors, key=abs)
     body = (
         f"`python benchmarks/memory_model.py` on {machine()}. AdamW, fp32 unless a case says bf16, the loss in chunks "

@@ -32,8 +32,8 @@ def model_of(shape: ModelShape, **settings) -> Nec13bForCausalLM:
 
 @settings(max_examples=15, deadline=None)
 @given(
-    vocab=st.integers(8, 300), heads=st.sampled_from([(1, 1), (2, 2), (4, 2), (6, 1)]), head_dim=st.sampled_from([8, 16]),
-    feed_forward=st.integers(1, 200), layers=st.integers(1, 4), tied=st.booleans(),
+    vocab=st.integers(8, 300), heads=st.sampled_from([(1, 1), (2, 2), (4, 2), (6, 1)]),
+    head_dim=st.sampled_from([8, 16]), feed_forward=st.integers(1, 200), layers=st.integers(1, 4), tied=st.booleans(),
 )  # fmt: skip
 def test_parameters_are_those_of_the_model(vocab, heads, head_dim, feed_forward, layers, tied):
     shape = ModelShape(vocab, heads[0] * head_dim, feed_forward, layers, *heads, tied=tied)

@@ -15,8 +15,8 @@ def test_it_runs_without_an_argument(run_recipe):
 def test_the_papers_run(run_recipe, root, tmp_path):
     outcome = run_recipe(
         "plan", "--config", root / "recipes/configs/13b/pretrain.yaml", "--machine",
-        root / "accelerate_configs/fsdp_64x8.yaml", "--gpu", "a100-80gb", "--mfu", "0.45", "--price_per_gpu_hour", "2.0",
-        "--output", tmp_path / "out",
+        root / "accelerate_configs/fsdp_64x8.yaml", "--gpu", "a100-80gb", "--mfu", "0.45",
+        "--price_per_gpu_hour", "2.0", "--output", tmp_path / "out",
     )  # fmt: skip
     assert outcome.status == 0, outcome.err
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())

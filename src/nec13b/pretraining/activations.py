@@ -1,9 +1,9 @@
 """What a forward pass keeps for the backward pass, byte by byte.
 
-Korthikanti et al. (2022, "Reducing activation recomputation in large transformer models") count a GPT layer: 34 bytes per
-token and unit of width, and 5 more per head and pair of tokens where the attention scores are kept. This is the same count
-for transformers' Llama as it runs here: RMSNorm in plain torch, rotary positions, SwiGLU, no dropout. Every term names
-the tensors it stands for; a test counts what autograd really keeps and holds the terms to it.
+Korthikanti et al. (2022, "Reducing activation recomputation in large transformer models") count a GPT layer: 34 bytes
+per token and unit of width, and 5 more per head and pair of tokens where the attention scores are kept. This is the
+same count for transformers' Llama as it runs here: RMSNorm in plain torch, rotary positions, SwiGLU, no dropout.
+Every term names the tensors it stands for; a test counts what autograd really keeps and holds the terms to it.
 """
 
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ class Arithmetic:
 def norm_bytes(width: int, arithmetic: Arithmetic, readers: int) -> int:
     """Kept by RMSNorm and the `readers` matrices that take its output, per token.
 
-    The norm is computed in fp32 and keeps its input, the normalised input and one factor a token. In 16 bits the input is
-    a copy made for it, else the residual stream itself, which nobody else keeps. The readers keep the output, under
-    autocast each in a 16-bit copy of its own.
+    The norm is computed in fp32 and keeps its input, the normalised input and one factor a token. In 16 bits the
+    input is a copy made for it, else the residual stream itself, which nobody else keeps. The readers keep the
+    output, under autocast each in a 16-bit copy of its own.
     """
     if arithmetic.name == "autocast":
         return width * (4 + 4 + 2 * readers) + 4
@@ -53,10 +53,10 @@ def norm_bytes(width: int, arithmetic: Arithmetic, readers: int) -> int:
 def attention_bytes(shape: ModelShape, arithmetic: Arithmetic, backend: str, keys: int, tensor: int = 1) -> int:
     """Kept by attention without its norm, per token.
 
-    Queries, keys and values after the rotation and the output, which the output matrix keeps too. The fused kernels (sdpa,
-    flash, flex) keep one fp32 number a head to compute the probabilities again. Eager attention keeps the probabilities of
-    all `keys`: in fp32 from the softmax, and in 16 bits once more for the product with the values; and it repeats the
-    key-value heads for each group.
+    Queries, keys and values after the rotation and the output, which the output matrix keeps too. The fused kernels
+    (sdpa, flash, flex) keep one fp32 number a head to compute the probabilities again. Eager attention keeps the
+    probabilities of all `keys`: in fp32 from the softmax, and in 16 bits once more for the product with the values;
+    and it repeats the key-value heads for each group.
 
     Args:
         shape: the model.
@@ -110,9 +110,9 @@ def forward_passing_bytes(shape: ModelShape, arithmetic: Arithmetic, backend: st
 def backward_passing_bytes(shape: ModelShape, arithmetic: Arithmetic, backend: str, keys: int, tensor: int = 1) -> int:
     """Alive inside the backward pass of a layer beyond what it has kept, per token.
 
-    In the feed-forward half: the gradients of the product and of both its factors, while the product itself is freed; and
-    the gradient of the residual stream. In eager attention: the gradients of the probabilities and of the scores, while
-    the feed-forward half is freed.
+    In the feed-forward half: the gradients of the product and of both its factors, while the product itself is freed;
+    and the gradient of the residual stream. In eager attention: the gradients of the probabilities and of the scores,
+    while the feed-forward half is freed.
     """
     m, width = arithmetic.matrix, shape.hidden_size
     feed_forward = 2 * shape.intermediate_size * m // tensor + width * arithmetic.residual

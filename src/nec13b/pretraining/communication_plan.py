@@ -72,8 +72,8 @@ class CommunicationPlan:
     def exposed(self) -> float:
         """Seconds that communication adds to the step.
 
-        What must be waited for, and what is more than the computing it could hide behind; collectives that hide behind the
-        same computing share it.
+        What must be waited for, and what is more than the computing it could hide behind; collectives that hide
+        behind the same computing share it.
         """
         waited = sum(each.seconds for each in self.collectives if not each.hidden_behind)
         hiding = [each for each in self.collectives if each.hidden_behind]
@@ -148,9 +148,10 @@ class _Step:
         return Collective(name, within, across, seconds, hidden_behind)
 
     def data_parallel(self) -> list[Collective]:
-        """FSDP2 and ZeRO-3 gather weights for every forward and every backward pass and reduce-scatter gradients; FSDP2
-        once in an accumulation, ZeRO-2 and ZeRO-3 after every pass. ZeRO-1 and ZeRO-2 reduce-scatter gradients and gather
-        new weights (Rajbhandari et al., 2020, section 7). DDP all-reduces fp32 gradients; HSDP those of its shards."""
+        """FSDP2 and ZeRO-3 gather weights for every forward and every backward pass and reduce-scatter gradients;
+        FSDP2 once in an accumulation, ZeRO-2 and ZeRO-3 after every pass. ZeRO-1 and ZeRO-2 reduce-scatter gradients
+        and gather new weights (Rajbhandari et al., 2020, section 7). DDP all-reduces fp32 gradients; HSDP those of its
+        shards."""
         whole, passes = self.size * self.parameters, self.work.accumulation
         backward = self.computing * (self.passes - 1) / self.passes
         last_backward = backward / passes
@@ -180,8 +181,8 @@ class _Step:
         return []
 
     def tensor_parallel(self) -> list[Collective]:
-        """Two all-reduces of the states a layer and forward pass, two in its backward pass (Shoeybi et al., 2019), and the
-        logits of the head gathered. The layer waits for them."""
+        """Two all-reduces of the states a layer and forward pass, two in its backward pass (Shoeybi et al., 2019), and
+        the logits of the head gathered. The layer waits for them."""
         if self.layout.tensor == 1:
             return []
         tokens = self.work.sequences * self.work.sequence_length // self.layout.context
@@ -194,8 +195,8 @@ class _Step:
         ]
 
     def context_parallel(self) -> list[Collective]:
-        """Keys and values of the other parts of the sequence for every forward pass, and again, with their gradients going
-        back, for the backward pass. A ring computes with one part while the next arrives."""
+        """Keys and values of the other parts of the sequence for every forward pass, and again, with their gradients
+        going back, for the backward pass. A ring computes with one part while the next arrives."""
         if self.layout.context == 1:
             return []
         whole = self.work.sequences * self.work.sequence_length * 2 * self.shape.key_value_size / self.layout.tensor

@@ -1,9 +1,10 @@
 """How many operations a run takes, and how long they last.
 
-Counted are the matrix products, two operations for each multiplication with an addition; everything else is less than a
-hundredth. MFU (model FLOPs utilisation) is defined by PaLM (Chowdhery et al., 2022, appendix B): the operations that the
-model needs, 6 a parameter and token and 12 x layers x width of all heads x sequence length for attention, over what the GPU
-could do at best. It does not count what is computed again, nor that causal attention may skip half of the pairs.
+Counted are the matrix products, two operations for each multiplication with an addition; everything else is less than
+a hundredth. MFU (model FLOPs utilisation) is defined by PaLM (Chowdhery et al., 2022, appendix B): the operations
+that the model needs, 6 a parameter and token and 12 x layers x width of all heads x sequence length for attention,
+over what the GPU could do at best. It does not count what is computed again, nor that causal attention may skip half
+of the pairs.
 """
 
 from dataclasses import dataclass

@@ -37,9 +37,10 @@ class Gpu:
         return int((self.memory - self.reserved) * 0.95)
 
 
-# Dense bf16 with fp32 accumulation, without sparsity. NVLink's data sheets add both directions up; here is one. The networks
-# are those of the makers' own servers: eight cards of 200 Gb/s in a DGX A100, eight of 400 Gb/s in a DGX H100 and H200.
-# Servers with L40S or RTX 4090 have PCIe 4.0 x16 (32 GB/s) between the GPUs; 200 and 100 Gb/s a server are usual.
+# Dense bf16 with fp32 accumulation, without sparsity. NVLink's data sheets add both directions up; here is one. The
+# networks are those of the makers' own servers: eight cards of 200 Gb/s in a DGX A100, eight of 400 Gb/s in a DGX
+# H100 and H200. Servers with L40S or RTX 4090 have PCIe 4.0 x16 (32 GB/s) between the GPUs; 200 and 100 Gb/s a server
+# are usual.
 GPUS = {
     gpu.name: gpu
     for gpu in (

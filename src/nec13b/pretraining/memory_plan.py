@@ -1,9 +1,10 @@
 """How much memory a training step takes on each GPU: what is always there, and what comes and goes.
 
-A step is followed through the moments at which memory can be highest: the end of the forward pass, the loss, the backward
-pass through the last and the first layer, the embedding, the optimizer. Each moment is a list of named parts; the peak is
-the fullest moment. What stays (weights, gradients, optimizer state) is counted as Rajbhandari et al. (2020, "ZeRO") do,
-with the bytes that accelerate, FSDP2 and DeepSpeed really hold; what comes and goes is counted in activations.py.
+A step is followed through the moments at which memory can be highest: the end of the forward pass, the loss, the
+backward pass through the last and the first layer, the embedding, the optimizer. Each moment is a list of named
+parts; the peak is the fullest moment. What stays (weights, gradients, optimizer state) is counted as Rajbhandari et
+al. (2020, "ZeRO") do, with the bytes that accelerate, FSDP2 and DeepSpeed really hold; what comes and goes is counted
+in activations.py.
 """
 
 import math
@@ -220,8 +221,8 @@ class _Step:
         """Weights and optimizer state.
 
         One process, DDP and FSDP2 hold the weights in fp32, which are AdamW's master weights too, and its moments;
-        accelerate's FSDP2 turns weights of 16 bits into fp32 first. DeepSpeed in 16 bits holds 2 bytes of weights and an
-        fp32 copy as part of the optimizer's state (Rajbhandari et al., section 3.1: 2 + 2 + 12 bytes a parameter).
+        accelerate's FSDP2 turns weights of 16 bits into fp32 first. DeepSpeed in 16 bits holds 2 bytes of weights and
+        an fp32 copy as part of the optimizer's state (Rajbhandari et al., section 3.1: 2 + 2 + 12 bytes a parameter).
         """
         p, shards, state = self.parameters, self.shards, self.work.optimizer_bytes
         if self.layout.strategy.startswith("zero"):
@@ -239,9 +240,9 @@ class _Step:
     def _gradients(self, done: float) -> float:
         """Gradients when the share `done` of the backward pass is over.
 
-        From the second pass of an accumulation on they are all there from the start. FSDP2 shards them in the weights'
-        fp32; but while it accumulates, Trainer holds back the communication, and each process has whole gradients in the
-        precision of the gathered weights. ZeRO-2 and ZeRO-3 shard theirs after every pass.
+        From the second pass of an accumulation on they are all there from the start. FSDP2 shards them in the
+        weights' fp32; but while it accumulates, Trainer holds back the communication, and each process has whole
+        gradients in the precision of the gathered weights. ZeRO-2 and ZeRO-3 shard theirs after every pass.
         """
         share = 1.0 if self.accumulates else done
         strategy, p = self.layout.strategy, self.parameters
@@ -372,9 +373,10 @@ class _Step:
     def _chunked_loss(self) -> tuple[float, float, float]:
         """The logits of one chunk of tokens, in fp32.
 
-        In fp32 torch's linear_cross_entropy computes the gradients of states and head with the loss and keeps them until
-        the backward pass. In 16 bits chunked_loss.py asks for the losses one by one, and the gradients are made in the
-        backward pass; on a CPU with the head in fp32, its gradient in fp32 and, while that is taken off, two copies more.
+        In fp32 torch's linear_cross_entropy computes the gradients of states and head with the loss and keeps them
+        until the backward pass. In 16 bits chunked_loss.py asks for the losses one by one, and the gradients are made
+        in the backward pass; on a CPU with the head in fp32, its gradient in fp32 and, while that is taken off, two
+        copies more.
         """
         head, states = self.shape.vocab_size * self.shape.hidden_size, self.tokens * self.shape.hidden_size
         chunk = 4 * self.chunk_tokens() * self.shape.vocab_size

@@ -148,7 +148,7 @@ def _verdict(plan: Plan) -> list[str]:
     share = plan.memory.peak.total / plan.gpu.usable
     if plan.fits:
         more = (
-            f"per_device_train_batch_size {plan.largest_batch} is the largest that fits and divides the batch"
+            f"per_device_train_batch_size could be {plan.largest_batch}"
             if plan.largest_batch > plan.work.sequences
             else "no larger per_device_train_batch_size fits or divides the batch"
         )
@@ -170,7 +170,8 @@ def _time(plan: Plan) -> list[str]:
         _line("  FLOPs a token", f"{recomputed:.3e} (matrix products, causal, recomputation included)"),
         _line("  for MFU, as PaLM counts", f"{compute.model_flops_per_token:.3e}; 6 N would be "
                                            f"{compute.six_n_per_token:.3e}"),
-        _line("Time", f"{_duration(compute.days)} at an MFU of {compute.mfu:.1%} of {compute.flops / 1e12:,.3g} TFLOP/s"),
+        _line("Time", f"{_duration(compute.days)} at an MFU of {compute.mfu:.1%} of "
+                      f"{compute.flops / 1e12:,.3g} TFLOP/s"),
         _line("  a step", f"{compute.seconds_per_step:,.2f} s, {compute.tokens_per_second:,.0f} tokens/s"),
         _line("  GPU-hours", f"{compute.gpu_hours:,.1f}"),
     ]  # fmt: skip
