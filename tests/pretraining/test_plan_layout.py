@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nec13b.errors import InputError
 from nec13b.pretraining.layout import Layout
 
+PREFIX = "parallelism_config_"
 FSDP = {"fsdp_version": 2, "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}
 
 
@@ -68,6 +69,14 @@ def test_a_parallelism_config_is_accelerates_mesh(written):
     assert layout.shard_ways == 8
 
 
+def test_a_model_that_transformers_shards_has_a_mesh_without_fsdp(written):
+    sizes = {PREFIX + "dp_replicate_size": 64, PREFIX + "dp_shard_size": 4, PREFIX + "tp_size": 2}
+    layout = Layout.from_accelerate_config(
+        written(distributed_type="MULTI_GPU", fsdp_config=None, parallelism_config=sizes)
+    )
+    assert (layout.strategy, layout.replicate, layout.shard, layout.tensor) == ("fsdp", 64, 4, 2)
+
+
 def test_fsdp_settings(written):
     # Keys count without the prefix too, and YAML's words as well as strings, as for accelerate.
     layout = Layout.from_accelerate_config(
@@ -99,9 +108,6 @@ def test_deepspeeds_own_file_wins(written, tmp_path):
                 deepspeed_config={"deepspeed_config_file": "ds.json", "zero_stage": 3})
     )  # fmt: skip
     assert (layout.strategy, layout.offload_optimizer, layout.offload_parameters) == ("zero1", True, False)
-
-
-PREFIX = "parallelism_config_"
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,8 @@ def _strategy(path: str | os.PathLike, config: ClusterConfig, processes: int) ->
         return _deepspeed(path, config, processes)
     if kind.value.startswith("MULTI_"):
         if config.parallelism_config:
-            raise InputError("a parallelism_config needs distributed_type FSDP and fsdp_version 2")
+            # transformers shards the model as it loads it (DistributedConfig), by FSDP2 as well; accelerate deals out data.
+            return {"strategy": "fsdp", **_parallel_sizes(config)}
         return {"strategy": "ddp" if processes > 1 else "single", "replicate": processes}
     raise InputError(f"distributed_type {kind.value} is not one of NO, MULTI_GPU, FSDP and DEEPSPEED")
 
@@ -156,15 +157,9 @@ def _fsdp(config: ClusterConfig, processes: int) -> dict[str, Any]:
     fsdp = {key.removeprefix("fsdp_"): value for key, value in config.fsdp_config.items()}
     if str(fsdp.get("version", 1)) != "2":
         raise InputError("fsdp_version must be 2")
-    given = {key.removeprefix("parallelism_config_"): value for key, value in config.parallelism_config.items()}
-    if int(given.get("sp_size", 1)) > 1:
-        raise InputError("parallelism_config_sp_size (Ulysses) is not planned for; use parallelism_config_cp_size")
-    if given:
-        sizes = {name: int(given.get(key, 1)) for name, key in _SIZES.items()}
-        if sizes["shard"] * sizes["context"] == 1:
-            raise InputError("FSDP has nothing to shard over; parallelism_config_dp_shard_size must be above 1")
-    else:
-        sizes = {"shard": processes}
+    sizes = _parallel_sizes(config) if config.parallelism_config else {"shard": processes}
+    if config.parallelism_config and sizes["shard"] * sizes["context"] == 1:
+        raise InputError("FSDP has nothing to shard over; parallelism_config_dp_shard_size must be above 1")
     offload = _is_true(fsdp.get("offload_params", False))
     return {
         "strategy": "fsdp",
@@ -174,6 +169,14 @@ def _fsdp(config: ClusterConfig, processes: int) -> dict[str, Any]:
         "offload_parameters": offload,
         "activation_checkpointing": _is_true(fsdp.get("activation_checkpointing", False)),
     }
+
+
+def _parallel_sizes(config: ClusterConfig) -> dict[str, int]:
+    """Sizes of the mesh of a parallelism_config, under the names of Layout's fields."""
+    given = {key.removeprefix("parallelism_config_"): value for key, value in config.parallelism_config.items()}
+    if int(given.get("sp_size", 1)) > 1:
+        raise InputError("parallelism_config_sp_size (Ulysses) is not planned for; use parallelism_config_cp_size")
+    return {name: int(given.get(key, 1)) for name, key in _SIZES.items()}
 
 
 def _deepspeed(path: str | os.PathLike, config: ClusterConfig, processes: int) -> dict[str, Any]:
