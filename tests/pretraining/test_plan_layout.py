@@ -75,6 +75,8 @@ def test_a_model_that_transformers_shards_has_a_mesh_without_fsdp(written):
         written(distributed_type="MULTI_GPU", fsdp_config=None, parallelism_config=sizes)
     )
     assert (layout.strategy, layout.replicate, layout.shard, layout.tensor) == ("fsdp", 64, 4, 2)
+    assert layout.sharded_at_load
+    assert not layout.reduces_once
 
 
 def test_fsdp_settings(written):

@@ -158,7 +158,7 @@ class _Step:
         strategy, shard = self.layout.strategy, self.shard_group
         if strategy in ("fsdp", "zero3"):
             gathers = 2 if strategy == "zero3" or self.layout.reshard_after_forward else 1
-            once = strategy == "fsdp" and not self.work.sync_each_batch
+            once = self.layout.reduces_once and not self.work.sync_each_batch
             scatters, behind = (1, last_backward) if once else (passes, backward)
             found = [
                 self._collective("gather weights", shard, whole * passes * gathers, self.computing),

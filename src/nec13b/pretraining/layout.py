@@ -42,6 +42,8 @@ class Layout:
         offload_optimizer: AdamW's state and step are on the host.
         offload_parameters: the weights too; they are copied to the GPU where they are used.
         activation_checkpointing: FSDP's own activation checkpointing is on.
+        sharded_at_load: transformers shards the model as it loads it (DistributedConfig), by FSDP2 as well, and
+            accelerate only deals out the data.
         use_cpu: the processes run on CPUs.
     """
 
@@ -57,6 +59,7 @@ class Layout:
     offload_optimizer: bool = False
     offload_parameters: bool = False
     activation_checkpointing: bool = False
+    sharded_at_load: bool = False
     use_cpu: bool = False
 
     def __post_init__(self):
@@ -93,6 +96,14 @@ class Layout:
         FSDP2 shards over accelerate's joint mesh dimension `dp_shard_cp`.
         """
         return self.shard * self.context
+
+    @property
+    def reduces_once(self) -> bool:
+        """Whether gradients of an accumulation stay whole on every process until its last pass.
+
+        So Trainer does under FSDP2. Under HSDP of a model that was sharded at load, only the replicas wait.
+        """
+        return self.strategy == "fsdp" and self.shard_ways > 1 and not (self.sharded_at_load and self.replicate > 1)
 
     @classmethod
     def from_accelerate_config(
@@ -146,8 +157,7 @@ def _strategy(path: str | os.PathLike, config: ClusterConfig, processes: int) ->
         return _deepspeed(path, config, processes)
     if kind.value.startswith("MULTI_"):
         if config.parallelism_config:
-            # transformers shards the model as it loads it (DistributedConfig), by FSDP2 as well; accelerate deals out data.
-            return {"strategy": "fsdp", **_parallel_sizes(config)}
+            return {"strategy": "fsdp", "sharded_at_load": True, **_parallel_sizes(config)}
         return {"strategy": "ddp" if processes > 1 else "single", "replicate": processes}
     raise InputError(f"distributed_type {kind.value} is not one of NO, MULTI_GPU, FSDP and DEEPSPEED")
 

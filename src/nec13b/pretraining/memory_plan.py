@@ -247,7 +247,7 @@ class _Step:
         share = 1.0 if self.accumulates else done
         strategy, p = self.layout.strategy, self.parameters
         if self.fsdp:
-            if self.accumulates and self.shards > 1 and not self.work.sync_each_batch:
+            if self.accumulates and self.layout.reduces_once and not self.work.sync_each_batch:
                 return self.arithmetic.matrix * p
             return self._sharded_gradients() * share
         if strategy.startswith("zero"):
