@@ -23,7 +23,9 @@ from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
-from nec13b.pretraining.kernels import apply_kernels, choose_attention
+from nec13b.pretraining.kernels import apply_kernels, choose_attention, memory_bytes, peak_memory_bytes
+from nec13b.pretraining.plan import plan_of_run
+from nec13b.pretraining.plan_page import Measured, compare_with_plan, short_plan
 from nec13b.pretraining.preparation import (
     claim_output_dir,
     continue_sample_prompts,
@@ -66,7 +68,9 @@ def pretrain(config: PretrainConfig) -> None:
         for domain, stream in sorted(shards.streams["held_out"].items())
         if stream.tokens >= config.sequence_length
     }
+    held = memory_bytes(config.device)
     model = load_initial_model(config, prepared)
+    plan = plan_of_run(config, model.config)
     parameters = number_of_parameters(model)
     decisive = {
         "tokenizer": prepared.tokenizer.fingerprint,
@@ -84,6 +88,7 @@ def pretrain(config: PretrainConfig) -> None:
     if is_main:
         print(*passed_over, sep="\n", end="\n" if passed_over else "")
         _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint)
+        print(*short_plan(plan), sep="\n")
     config.eval_on_start = config.eval_on_start and checkpoint is None
     before = []
     if is_main and config.sample_prompts:
@@ -97,6 +102,7 @@ def pretrain(config: PretrainConfig) -> None:
             args=config,
             decisive=decisive,
             domains=train.domains,
+            tokens_per_second_at_best=plan.compute.tokens_per_second_at_best,
             train_dataset=train,
             eval_dataset=held_out or None,
             data_collator=SequenceCollator(choose_attention(config)),
@@ -118,6 +124,7 @@ def pretrain(config: PretrainConfig) -> None:
     if not trainer.was_evaluated(step):
         trainer.evaluate()
 
+    measured = Measured(peak_memory_bytes(config.device) - held, trainer.tokens_per_second())
     trainer.save_whole_model(output / "model")
     if not is_main:
         return
@@ -137,8 +144,11 @@ def pretrain(config: PretrainConfig) -> None:
     record.update("timings_seconds", training=round(seconds, 2))
     record.update("metrics", held_out_loss={domain: curve[-1][1] for domain, curve in curves.items()})
     record.update("metrics", held_out_loss_at_start={domain: curve[0][1] for domain, curve in curves.items()})
+    compared, figures = compare_with_plan(plan, measured)
+    record.update("plan", **plan.to_dict(), **figures)
     record.update("machine", processes=config.world_size, device=str(config.device), resumed_from=checkpoint)
     record.write(output)
+    print(*compared, sep="\n")
     _say_what_came_out(output, curves, model.config.vocab_size)
 
 
@@ -146,7 +156,7 @@ def _say_what_will_run(config, shards, proportions, train, held_out, parameters,
     epochs = train.order.epochs(len(train))
     print(f"model: {parameters:,} parameters; batch: {config.tokens_per_batch:,} tokens = {config.sequence_length} x "
           f"{config.per_device_train_batch_size} x {config.gradient_accumulation_steps} steps x "
-          f"{config.layout.data_ranks} processes; {config.max_steps:,} steps")  # fmt: skip
+          f"{config.layout.data_parallel} processes; {config.max_steps:,} steps")  # fmt: skip
     for domain, share in proportions.items():
         stream = shards.streams["train"][domain]
         note = "" if domain in held_out else "; too little held-out text to evaluate, raise held_out_fraction"

@@ -36,30 +36,33 @@ class RecipeParser(TrlParser):
         raise InputError(message)
 
 
-def parse_recipe_config(config_class: type[Config], recipe: str, arguments: list[str] | None = None) -> Config:
+def parse_recipe_config(
+    config_class: type[Config], recipe: str, arguments: list[str] | None = None, preset: str | None = None
+) -> Config:
     """The settings of one recipe.
 
     Args:
         config_class: the recipe's dataclass.
         recipe: path of the recipe script; its tiny preset is `configs/tiny/<name>.yaml` beside it.
         arguments: the command line; None takes `sys.argv`.
+        preset: name of another recipe, whose tiny preset this one takes.
 
     Raises:
         SettingsError: a file that does not exist or is not a mapping, an unknown key or flag, a value of a wrong type.
     """
     try:
-        return _parse(config_class, recipe, list(sys.argv[1:] if arguments is None else arguments))
+        return _parse(config_class, recipe, list(sys.argv[1:] if arguments is None else arguments), preset)
     except InputError as error:
         raise SettingsError(str(error)) from error
 
 
-def _parse(config_class: type[Config], recipe: str, arguments: list[str]) -> Config:
-    preset = Path(recipe).resolve().parent / "configs" / "tiny" / f"{Path(recipe).stem}.yaml"
+def _parse(config_class: type[Config], recipe: str, arguments: list[str], preset: str | None) -> Config:
+    preset_path = Path(recipe).resolve().parent / "configs" / "tiny" / f"{preset or Path(recipe).stem}.yaml"
     config_path, arguments = _take_config_flag(arguments)
     parser = RecipeParser([config_class], prog=Path(recipe).name, description=config_class.__doc__)
     known = [field.name for field in fields(config_class) if field.init]
 
-    path = Path(config_path) if config_path else preset
+    path = Path(config_path) if config_path else preset_path
     values = _yaml_values(path)
     for key in values:
         _check_known(key, known, f"{path}: unknown key {key!r}")

@@ -27,7 +27,7 @@ def launched(monkeypatch):
 
 def test_without_a_layout_every_process_sees_its_own_sequences():
     layout = Layout.from_environment(16)
-    assert (layout.data_ranks, layout.tensor, layout.context) == (16, 1, 1)
+    assert (layout.data_parallel, layout.tensor, layout.context) == (16, 1, 1)
     assert layout.accelerate_config() is layout.distributed_config(True) is None
 
 
@@ -38,8 +38,8 @@ def test_tensor_and_context_ranks_do_not_count(launched, sizes, data_ranks):
     launched(*sizes)
     replicas, shards, context, tensor = sizes
     layout = Layout.from_environment(replicas * shards * context * tensor)
-    assert layout == Layout(replicas, shards, context, tensor)
-    assert layout.data_ranks == data_ranks
+    assert (layout.replicate, layout.shard, layout.context, layout.tensor) == sizes
+    assert layout.data_parallel == data_ranks
 
 
 def test_tensor_parallel_models_are_sharded_by_transformers(launched):
@@ -68,9 +68,9 @@ def test_layouts_that_cannot_be(launched, sizes, processes, said):
 @pytest.mark.parametrize(
     ("layout", "shape", "said"),
     [
-        (Layout(tensor=4), (6, None, 64), "6 attention heads cannot be shared by 4"),
-        (Layout(tensor=4), (8, 2, 64), "2 key-value heads cannot be shared by 4"),
-        (Layout(context=4), (8, None, 60), "sequence_length 60 is not a multiple of 2 x 4"),
+        (Layout(processes=4, tensor=4), (6, None, 64), "6 attention heads cannot be shared by 4"),
+        (Layout(processes=4, tensor=4), (8, 2, 64), "2 key-value heads cannot be shared by 4"),
+        (Layout(processes=4, context=4), (8, None, 60), "sequence_length 60 is not a multiple of 2 x 4"),
     ],
 )
 def test_shapes_that_cannot_be_divided(layout, shape, said):
@@ -86,16 +86,16 @@ def test_the_recipe_refuses_a_layout_of_another_size(launched, tmp_path):
 
 @given(st.integers(1, 64), st.integers(1, 8), st.sampled_from([1, 2, 4, 8]), st.integers(1, 4), st.integers(1, 8))
 def test_the_batch_is_the_same_under_any_layout(replicas, shards, tensor, per_device, steps):
-    layout = Layout(replicas, shards, 1, tensor)
-    tokens = 128 * per_device * layout.data_ranks * steps
-    assert accumulation_steps(tokens, 128, per_device, layout.data_ranks) == steps
+    layout = Layout(processes=replicas * shards * tensor, replicate=replicas, shard=shards, tensor=tensor)
+    tokens = 128 * per_device * layout.data_parallel * steps
+    assert accumulation_steps(tokens, 128, per_device, layout.data_parallel) == steps
     with pytest.raises(InputError, match="is not a multiple"):
-        accumulation_steps(tokens + 1, 128, per_device, layout.data_ranks)
+        accumulation_steps(tokens + 1, 128, per_device, layout.data_parallel)
 
 
 def test_context_parallelism_has_one_attention_backend(tmp_path):
     config = PretrainConfig(output_dir=str(tmp_path), max_steps=1)
-    config.layout = Layout(context=2)
+    config.layout = Layout(processes=2, context=2)
     assert choose_attention(config) == "sdpa"
     config.attn_implementation = "eager"
     with pytest.raises(InputError, match="attn_implementation eager cannot share a sequence"):

@@ -2,6 +2,7 @@
 form, the 13B model sharded over them, and the sequences that each rank sees. Nothing is allocated, nothing is sent.
 """
 
+import dataclasses
 import os
 from collections import Counter
 from types import SimpleNamespace
@@ -95,9 +96,10 @@ def test_the_groups_of_ranks(launched, as_rank, name):
     world_size, _ = launched(name)
     layout = Layout.from_environment(world_size)
     data_ranks, shards, replicas, together = LAYOUTS[name]
-    assert layout.data_ranks == data_ranks
+    assert layout.data_parallel == data_ranks
     if "zero" in name or name == "one_gpu":  # one dimension, of DeepSpeed's own making or none at all
-        assert layout == Layout(shards=world_size)
+        assert layout.strategy == {"one_gpu": "single"}.get(name, name.partition("_")[0])
+        assert (layout.replicate, layout.shard) == (1, world_size)
         return
     for rank in (0, world_size - 1):
         as_rank(rank, world_size)
@@ -118,11 +120,19 @@ def model_mesh(layout: Layout) -> dict[str, list[int]]:
         names = {"shard": "fsdp", "replicate": "dp_replicate", "together": "tp"}
         return {kind: meshes.get_mesh(name).mesh.tolist() for kind, name in names.items()}
     own = [torch.distributed.get_rank()]
-    if layout == Layout(shards=torch.distributed.get_world_size()):
-        return {"shard": list(range(layout.shards)), "replicate": own, "together": own}
+    if os.environ.get("ACCELERATE_USE_PARALLELISM_CONFIG") != "true":
+        return {"shard": list(range(layout.shard)), "replicate": own, "together": own}
     mesh = mesh_of(layout)
     names = {"shard": "dp_shard", "replicate": "dp_replicate", "together": "cp"}
     return {kind: mesh[name].mesh.tolist() if name in mesh.mesh_dim_names else own for kind, name in names.items()}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_plan_and_the_launch_read_the_same_layout(root, launched, name):
+    world_size, _ = launched(name)
+    planned = Layout.from_accelerate_config(root / "accelerate_configs" / f"{name}.yaml")
+    running = Layout.from_environment(world_size, planned.mixed_precision)
+    assert dataclasses.replace(planned, machines=1) == dataclasses.replace(running, machines=1)
 
 
 @pytest.mark.parametrize("name", SHARDED_BY_TORCH)
@@ -130,7 +140,7 @@ def test_the_13b_model_is_shared_out_evenly(launched, as_rank, name):
     """By accelerate's and transformers' own code, with the settings of the file."""
     world_size, _ = launched(name)
     layout = Layout.from_environment(world_size)
-    parts = layout.shards * layout.context * layout.tensor
+    parts = layout.shard * layout.context * layout.tensor
     held = {}
     for rank in (1, world_size - 1):
         as_rank(rank, world_size)
@@ -170,7 +180,7 @@ def test_every_sequence_is_seen_once_and_by_the_ranks_that_share_it(launched, as
     as_rank(0, world_size)
     mesh = mesh_of(layout) if "parallelism_config" in config else None
     steps, per_device = 2, 1
-    sequences = range(steps * per_device * layout.data_ranks)
+    sequences = range(steps * per_device * layout.data_parallel)
     together = layout.tensor * layout.context
     seen: dict[int, list] = {}
     for rank in range(world_size):
@@ -186,4 +196,4 @@ def test_every_sequence_is_seen_once_and_by_the_ranks_that_share_it(launched, as
     assert counts == Counter(sequences)
     # An optimizer step sees consecutive sequences, whatever the layout.
     first = sorted(i for rank in range(0, world_size, together) for i in seen[rank][0])
-    assert first == list(sequences[: per_device * layout.data_ranks])
+    assert first == list(sequences[: per_device * layout.data_parallel])

@@ -114,7 +114,9 @@ def edit_index(tokens: Path, **values) -> None:
 
 
 def test_context_parallelism_cannot_keep_documents_apart(short_run, run_recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(Layout, "from_environment", classmethod(lambda cls, world_size: cls(context=2)))
+    monkeypatch.setattr(
+        Layout, "from_environment", classmethod(lambda cls, world_size: cls(processes=2, strategy="fsdp", context=2))
+    )
     outcome = run_recipe("pretrain", *short_run, "--output_dir", tmp_path / "run")
     assert outcome.status == 2
     assert "attend_across_documents false needs each sequence whole on one GPU" in outcome.err

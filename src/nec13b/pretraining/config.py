@@ -1,6 +1,5 @@
 """The settings of pre-training: transformers' TrainingArguments and what the paper's recipe adds to them."""
 
-import os
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -238,7 +237,7 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
             raise InputError(
                 f"train_tokens {self.train_tokens:,} is less than one batch of {self.tokens_per_batch:,} tokens"
             )
-        self.layout = Layout.from_environment(self.world_size)
+        self.layout = self.find_layout()
         if self.layout.context > 1 and not self.attend_across_documents:
             # torch's context parallelism knows causal attention only and would silently let documents see each other.
             raise InputError(
@@ -248,16 +247,20 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
         self.layout.check_shape(self.num_attention_heads, self.num_key_value_heads, self.sequence_length)
         self.parallelism_config = self.layout.accelerate_config()
         self.gradient_accumulation_steps = accumulation_steps(
-            self.tokens_per_batch, self.sequence_length, self.per_device_train_batch_size, self.layout.data_ranks
+            self.tokens_per_batch, self.sequence_length, self.per_device_train_batch_size, self.layout.data_parallel
         )
         self._accumulate_in_shards()
+
+    def find_layout(self) -> Layout:
+        """How the processes of this run share the work."""
+        return Layout.from_environment(self.world_size, "bf16" if self.bf16 else "fp16" if self.fp16 else "no")
 
     def _accumulate_in_shards(self) -> None:
         """Has FSDP reduce the gradients of every forward pass, so that sums of them are held in shards too.
 
         Otherwise each process would keep the gradients of the whole model from pass to pass, 53 GB of them at 13B.
         """
-        sharded = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+        sharded = self.layout.strategy == "fsdp" and not self.layout.sharded_at_load
         accumulation = self.accelerator_config.gradient_accumulation_kwargs or {}
         if sharded and self.gradient_accumulation_steps > 1:
             self.accelerator_config.gradient_accumulation_kwargs = {"sync_each_batch": True, **accumulation}

@@ -1,7 +1,10 @@
 """Which implementation computes what: chosen by what the machine has, printed, and changed by one key each."""
 
 import importlib.util
+import resource
+import sys
 
+import psutil
 import torch
 from transformers import PreTrainedModel
 
@@ -93,12 +96,14 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def memory_bytes(device: torch.device) -> int:
+    """The memory that this process holds: of the GPU where it trains on one, else resident on the host."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
+
+
 def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory that this process has held: of the GPU where it trains on one, else resident on the host."""
+    """The most of it that this process has held."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource
-    import sys
-
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

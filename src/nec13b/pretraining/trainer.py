@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .bad_steps import GoBack, LeftOut, Step, save_batch, what_to_do
 from .callbacks import METRICS_NAME, AroundTheStep, MetricsFile, ProgressLine, StopOnSignal
 from .checkpoints import MARKER_NAME, last_whole_checkpoint, mark_complete, retire_checkpoints
 from .config import PretrainConfig
+from .gpus import GIB
 from .kernels import peak_memory_bytes
 from .sequences import SequencesInOrder
 from .step_times import StepTimes
@@ -30,9 +32,18 @@ class PretrainTrainer(Trainer):
     Args:
         decisive: settings that fix the loss trajectory, written into every checkpoint.
         domains: names of the domains whose ids the sequences carry, for the loss by domain.
+        tokens_per_second_at_best: what an MFU of 1 would come to, all processes together; None leaves MFU out.
     """
 
-    def __init__(self, *, args: PretrainConfig, decisive: dict, domains: list[str] | None = None, **kwargs):
+    def __init__(
+        self,
+        *,
+        args: PretrainConfig,
+        decisive: dict,
+        domains: list[str] | None = None,
+        tokens_per_second_at_best: float | None = None,
+        **kwargs,
+    ):
         args.ignore_data_skip = True  # the sampler begins where the run stands; skipping would walk there
         # Where transformers sharded the model itself (tensor parallelism), Trainer refuses to write checkpoints, since
         # it cannot save the optimizer. Ours can.
@@ -41,6 +52,7 @@ class PretrainTrainer(Trainer):
         super().__init__(args=args, **kwargs)
         args.save_only_model = save_only_model
         self.decisive, self.domains = decisive, domains or []
+        self.tokens_per_second_at_best = tokens_per_second_at_best
         self.output = Path(args.output_dir)
         self.writer = StateWriter(args.checkpoint_in_background)
         self.left_out = LeftOut(self.output)
@@ -179,7 +191,9 @@ class PretrainTrainer(Trainer):
     def log(self, logs, start_time=None):
         if "loss" in logs:
             logs |= self.times.take()
-            logs["memory_gib"] = peak_memory_bytes(self.args.device) / 2**30
+            if self.tokens_per_second_at_best and "tokens_per_second" in logs:
+                logs["mfu"] = logs["tokens_per_second"] / self.tokens_per_second_at_best
+            logs["memory_gib"] = peak_memory_bytes(self.args.device) / GIB
             if self.domains:
                 if self.args.world_size > 1:
                     torch.distributed.all_reduce(self.domain_losses)
@@ -190,6 +204,11 @@ class PretrainTrainer(Trainer):
             if self.left_out_now:
                 logs["left_out"], self.left_out_now = self.left_out_now, None
         super().log(logs, start_time)
+
+    def tokens_per_second(self) -> float | None:
+        """The median over the steps of the run; None where none was logged."""
+        speeds = [row["tokens_per_second"] for row in self.state.log_history if "tokens_per_second" in row]
+        return statistics.median(speeds) if speeds else None
 
     def was_evaluated(self, step: int) -> bool:
         """Whether the held-out losses at this step are known (or there is nothing to evaluate)."""

@@ -1,0 +1,69 @@
+"""The plan as a user asks for it: no argument, the paper's machine, flags over files, mistakes."""
+
+import json
+
+import pytest
+
+
+def test_it_runs_without_an_argument(run_recipe):
+    outcome = run_recipe("plan")
+    assert outcome.status == 0, outcome.err
+    assert "1 process on the cpu" in outcome.out
+    assert "It fits" in outcome.out
+
+
+def test_the_papers_run(run_recipe, root, tmp_path):
+    outcome = run_recipe(
+        "plan", "--config", root / "recipes/configs/13b/pretrain.yaml", "--machine",
+        root / "accelerate_configs/fsdp_64x8.yaml", "--gpu", "a100-80gb", "--mfu", "0.45",
+        "--price_per_gpu_hour", "2.0", "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+    assert plan["shape"]["parameters"] == 13_201_986_560
+    assert plan["layout"]["processes"] == 512
+    assert plan["layout"]["mixed_precision"] == "bf16"
+    assert plan["work"]["accumulation"] == 1
+    assert plan["work"]["checkpointing"]
+    assert plan["fits"]
+    # 13B tokens-per-GPU-second of LLaMA and Llama 2 enclose what 45% comes to.
+    rate = plan["compute"]["tokens_per_second"] / 512
+    assert 1507 < rate < 2055
+    assert plan["price"] == pytest.approx(2 * plan["compute"]["gpu_hours"])
+    assert f"{plan['compute']['gpu_hours']:,.1f}" in outcome.out
+
+
+def test_flags_win_over_both_files(run_recipe, root, tmp_path):
+    outcome = run_recipe(
+        "plan", "--config", root / "recipes/configs/13b/pretrain.yaml", "--machine",
+        root / "accelerate_configs/fsdp_64x8.yaml", "--num_machines", "2", "--num_processes", "16",
+        "--num_hidden_layers", "8", "--per_device_train_batch_size", "2", "--activation_checkpointing", "false",
+        "--output", tmp_path,
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["layout"]["shard"] == 16
+    assert plan["shape"]["num_hidden_layers"] == 8
+    assert plan["work"]["accumulation"] * 16 * 2 * 2048 == 4_194_304
+    assert not plan["work"]["checkpointing"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--gpu", "v100"), "unknown gpu 'v100'"),
+        (("--machine", "nowhere.yaml"), "nowhere.yaml does not exist"),
+        (("--num_processes", "8"), "need --machine"),
+        (("--mfu", "0.4", "--tokens_per_second", "100"), "give one of them"),
+        (("--price_per_gpu_hour", "-1"), "price_per_gpu_hour must be above 0"),
+        (("--gpus", "a100-80gb"), "did you mean"),
+        (("--machine", "accelerate_configs/cpu_2proc.yaml", "--num_processes", "3"), "not a multiple of"),
+    ],
+)
+def test_mistakes_end_in_one_line(run_recipe, root, monkeypatch, flags, message):
+    monkeypatch.chdir(root)
+    outcome = run_recipe("plan", *flags)
+    assert outcome.status == 2
+    assert message in outcome.err
+    assert outcome.err.startswith("error: ")
+    assert len(outcome.err.strip().splitlines()) == 1
