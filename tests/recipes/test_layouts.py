@@ -103,25 +103,18 @@ def test_deepspeed_follows_one_process_and_resumes(command, one_process, tmp_pat
     assert_same(losses(output), one_process)
 
 
-def test_a_killed_rank_ends_the_run_and_a_new_start_goes_on(command, one_process, tmp_path):
-    """A clear failure at first; with `--max_restarts` the launcher itself starts all ranks of the server again."""
-    output, log = tmp_path / "run", tmp_path / "log"
-    again = command("fsdp_1x8", 2)
-
-    def launch_and_kill(command, rank, at_step, seconds):
-        process = subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
-        try:
-            wait_for_step(output, process, at_step, log)
-            os.kill(workers(process.pid)[rank], signal.SIGKILL)
-            return process.wait(seconds)
-        finally:
-            process.kill()
-
-    assert launch_and_kill(again, rank=1, at_step=5, seconds=60) != 0
+def test_a_killed_rank_ends_the_run_and_the_same_command_goes_on(command, one_process, tmp_path):
+    output, log, again = tmp_path / "run", tmp_path / "log", command("fsdp_1x8", 2)
+    process = subprocess.Popen(again, stdout=log.open("w"), stderr=subprocess.STDOUT)
+    try:
+        wait_for_step(output, process, 5, log)
+        os.kill(workers(process.pid)[1], signal.SIGKILL)
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
     assert "Signal 9 (SIGKILL) received by PID" in log.read_text()
-    again[again.index("--main_process_port") : again.index("--main_process_port")] = ["--max_restarts", "1"]
-    assert launch_and_kill(again, rank=0, at_step=6, seconds=180) == 0, log.read_text()[-3000:]
-    assert log.read_text().count(f"going on from {output}/checkpoint-4") == 2
+    assert not workers(process.pid)
+    assert f"going on from {output}/checkpoint-4" in run(again)
     assert_same(losses(output), one_process)
 
 
