@@ -18,6 +18,7 @@ import gc
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,9 @@ from nec13b.pretraining.model_shape import ModelShape
 from nec13b.pretraining.plan import with_precision, workload
 from nec13b.pretraining.trainer import PretrainTrainer
 
+ROOT = Path(__file__).parent.parent
+CONFIGS, CPU_AS_GPU = ROOT / "accelerate_configs", ROOT / "tests" / "recipes" / "cpu_as_gpu.py"
+TWO_PROCESSES = {"ddp": "cpu_2proc.yaml", "fsdp": "fsdp_1x8.yaml"}
 EXACT_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 SHAPE = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
          "num_key_value_heads")  # fmt: skip
@@ -50,6 +54,7 @@ def _size(vocab: int, width: int, feed_forward: int, layers: int, heads: int, se
 
 
 _10M = _size(8_192, 256, 688, 6, 4, 4, 256)
+_20M = _size(8_192, 384, 1_024, 8, 6, 2, 256)
 _30M = _size(16_384, 512, 1_376, 5, 8, 4, 256)
 _60M = _size(32_000, 640, 1_728, 6, 10, 2, 512)
 _120M = _size(50_176, 768, 2_048, 6, 12, 1, 512)
@@ -72,6 +77,10 @@ CASES = {
     "60M": _60M,
     "60M, whole loss, checkpointing": _60M | _WHOLE | _CHECKPOINTED,
     "60M, 3 passes, checkpointing": _60M | _THREE_PASSES | _CHECKPOINTED,
+    "20M, two processes, DDP, checkpointing": _20M | _CHECKPOINTED | {"strategy": "ddp"},
+    "20M, two processes, FSDP2": _20M | {"strategy": "fsdp"},
+    "20M, two processes, FSDP2, checkpointing": _20M | _CHECKPOINTED | {"strategy": "fsdp"},
+    "20M, two processes, FSDP2, checkpointing, 3 passes": _20M | _CHECKPOINTED | _THREE_PASSES | {"strategy": "fsdp"},
     "120M": _120M,
     "120M, whole loss": _120M | _WHOLE,
     "120M, checkpointing": _120M | _CHECKPOINTED,
@@ -95,29 +104,46 @@ class RandomTokens(Dataset):
 def run_config(case: dict, folder: Path, steps: int = 2) -> PretrainConfig:
     """The settings of a case, as PretrainConfig has them; `passes` forward passes make a step."""
     settings = dict(case)
-    settings["tokens_per_batch"] = (
-        settings["per_device_train_batch_size"] * settings["sequence_length"] * settings.pop("passes", 1)
-    )
+    processes = case_layout(settings.pop("strategy", "single")).processes
+    passes = settings.pop("passes", 1) * processes
+    settings["tokens_per_batch"] = settings["per_device_train_batch_size"] * settings["sequence_length"] * passes
     return PretrainConfig(
         output_dir=str(folder), max_steps=steps, save_strategy="no", eval_strategy="no", disable_tqdm=True, **settings
     )
 
 
+def case_layout(strategy: str) -> Layout:
+    """One process, or two that are copies (ddp) or shards (fsdp)."""
+    axis = {"ddp": {"replicate": 2}, "fsdp": {"shard": 2}}.get(strategy, {})
+    return Layout(processes=2 if axis else 1, strategy=strategy, use_cpu=True, **axis)
+
+
 def planned_peak(case: dict) -> tuple[int, int, str]:
     """(parameters, bytes at the peak, the moment of it)."""
     config = run_config(case, Path(tempfile.gettempdir()))
-    shape, layout = ModelShape.of(config), with_precision(Layout(use_cpu=True), config)
+    shape, layout = ModelShape.of(config), with_precision(case_layout(case.get("strategy", "single")), config)
     peak = memory_plan(shape, workload(config, layout), layout).peak
     return shape.parameters, peak.total, peak.name
 
 
 def measured_peak(case: dict, environment: dict[str, str]) -> int:
     """Bytes that a training process held at most above its baseline."""
-    command = [sys.executable, __file__, "--one", json.dumps(case)]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    command = [__file__, "--one", json.dumps(case)]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        if strategy := case.get("strategy"):
+            file.write((CONFIGS / TWO_PROCESSES[strategy]).read_text().replace("bf16", "'no'"))
+            file.flush()
+            launcher = ["-m", "accelerate.commands.launch", "--config_file", file.name, "--num_processes", "2",
+                        "--main_process_port", "0"]  # fmt: skip
+            # Without a GPU accelerate does not shard; the tests have a way round that.
+            command = [*launcher, *([str(CPU_AS_GPU)] if strategy == "fsdp" else []), *command]
+        paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+        variables = {**os.environ, **environment, "PYTHONPATH": paths}
+        done = subprocess.run([sys.executable, *command], env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{case} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])["peak_bytes"]
+    # Two processes may print on one line.
+    return max(int(peak) for peak in re.findall(r'\{"peak_bytes": (\d+)\}', done.stdout))
 
 
 def measure_here(case: dict) -> int:
