@@ -115,7 +115,7 @@ def edit_index(tokens: Path, **values) -> None:
 
 def test_context_parallelism_cannot_keep_documents_apart(short_run, run_recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        Layout, "from_environment", classmethod(lambda cls, world_size: cls(processes=2, strategy="fsdp", context=2))
+        Layout, "from_environment", classmethod(lambda cls, *_: cls(processes=2, strategy="fsdp", context=2))
     )
     outcome = run_recipe("pretrain", *short_run, "--output_dir", tmp_path / "run")
     assert outcome.status == 2

@@ -27,10 +27,10 @@ def short_plan(plan: Plan) -> list[str]:
     """The plan in a few lines, for the start of a run."""
     peak, compute = plan.memory.peak, plan.compute
     parts = sorted(peak.parts.items(), key=lambda part: -part[1])[:3]
-    most = ", ".join(f"{name} {_gib(size)}" for name, size in parts if size)
+    most = ", ".join(f"{name} {_size(size)}" for name, size in parts if size)
     lines = [
         f"plan: {plan.shape.parameters:,} parameters on {_machines(plan)}",
-        f"  memory {_gib(peak.total)} of {_gib(plan.gpu.usable)} GiB usable, at its peak in the {peak.name}: {most}",
+        f"  memory {_size(peak.total)} of {_size(plan.gpu.usable)} usable, at its peak in the {peak.name}: {most}",
         f"  {compute.total_flops:.2e} FLOPs; at an MFU of {compute.mfu:.0%} {compute.tokens_per_second:,.0f} tokens/s, "
         f"{_duration(compute.days)} in all",
     ]
@@ -71,7 +71,7 @@ def compare_with_plan(plan: Plan, measured: Measured) -> tuple[list[str], dict[s
         numbers |= {"planned_peak_bytes": planned, "measured_peak_bytes": measured.peak_bytes}
         numbers["peak_ratio"] = measured.peak_bytes / planned
         lines.append(
-            f"memory: planned {_gib(planned)} GiB, measured {_gib(measured.peak_bytes)} "
+            f"memory: planned {_size(planned)}, measured {_size(measured.peak_bytes)} "
             f"({numbers['peak_ratio'] - 1:+.0%})"
         )
     if measured.tokens_per_second:
@@ -216,6 +216,10 @@ def _machines(plan: Plan) -> str:
 
 def _line(name: str, value: str, right: int = 0) -> str:
     return f"{name:<{WIDTH}} {value:>{right}}".rstrip()
+
+
+def _size(size: float) -> str:
+    return f"{size / GIB:,.2f} GiB" if size >= GIB else f"{size / 2**20:,.0f} MiB"
 
 
 def _gib(size: float) -> str:
