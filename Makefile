@@ -39,6 +39,12 @@ lint: setup
 
 bench: setup
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
+	@# litgpt wants an older huggingface_hub, so it lies apart and is seen by its own process alone.
+	test -d build/litgpt || $(BIN)/pip install --quiet --no-deps --target build/litgpt \
+	    litgpt==0.5.13 lightning==2.6.1 lightning-utilities torchmetrics jsonargparse
+	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/memory_model.py
+	$(BIN)/python benchmarks/exact_resume.py
 	$(BIN)/python benchmarks/data_path.py
 	$(BIN)/python benchmarks/data_wait.py
 	$(BIN)/python benchmarks/data_order_at_scale.py
