@@ -13,6 +13,7 @@ has malloc as it comes. Writes a section of RESULTS.md.
 
 import argparse
 import contextlib
+import copy
 import ctypes
 import gc
 import io
@@ -53,6 +54,13 @@ def _size(vocab: int, width: int, feed_forward: int, layers: int, heads: int, se
     }
 
 
+def _each_pass(sync: bool) -> dict:
+    """FSDP2 with gradients that are sharded after every pass of an accumulation, or after the last one."""
+    return {
+        "strategy": "fsdp", "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": sync}},
+    }  # fmt: skip
+
+
 _10M = _size(8_192, 256, 688, 6, 4, 4, 256)
 _20M = _size(8_192, 384, 1_024, 8, 6, 2, 256)
 _30M = _size(16_384, 512, 1_376, 5, 8, 4, 256)
@@ -80,7 +88,10 @@ CASES = {
     "20M, two processes, DDP, checkpointing": _20M | _CHECKPOINTED | {"strategy": "ddp"},
     "20M, two processes, FSDP2": _20M | {"strategy": "fsdp"},
     "20M, two processes, FSDP2, checkpointing": _20M | _CHECKPOINTED | {"strategy": "fsdp"},
-    "20M, two processes, FSDP2, checkpointing, 3 passes": _20M | _CHECKPOINTED | _THREE_PASSES | {"strategy": "fsdp"},
+    "20M, two processes, FSDP2, checkpointing, 3 passes": _20M | _CHECKPOINTED | _THREE_PASSES | _each_pass(True),
+    "20M, two processes, FSDP2, checkpointing, 3 passes, gradients whole": (
+        _20M | _CHECKPOINTED | _THREE_PASSES | _each_pass(False)
+    ),
     "120M": _120M,
     "120M, whole loss": _120M | _WHOLE,
     "120M, checkpointing": _120M | _CHECKPOINTED,
@@ -103,7 +114,7 @@ class RandomTokens(Dataset):
 
 def run_config(case: dict, folder: Path, steps: int = 2) -> PretrainConfig:
     """The settings of a case, as PretrainConfig has them; `passes` forward passes make a step."""
-    settings = dict(case)
+    settings = copy.deepcopy(case)  # Trainer writes into the dictionaries it is given
     processes = case_layout(settings.pop("strategy", "single")).processes
     passes = settings.pop("passes", 1) * processes
     settings["tokens_per_batch"] = settings["per_device_train_batch_size"] * settings["sequence_length"] * passes

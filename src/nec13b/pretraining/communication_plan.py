@@ -150,22 +150,23 @@ class _Step:
     def data_parallel(self) -> list[Collective]:
         """FSDP2 and ZeRO-3 gather weights for every forward and every backward pass and reduce-scatter gradients;
         FSDP2 once in an accumulation, ZeRO-2 and ZeRO-3 after every pass. ZeRO-1 and ZeRO-2 reduce-scatter gradients
-        and gather new weights (Rajbhandari et al., 2020, section 7). DDP all-reduces fp32 gradients; HSDP those of its
-        shards."""
+        and gather new weights (Rajbhandari et al., 2020, section 7). Gradients travel in fp32, with DeepSpeed in the
+        precision of the weights; HSDP all-reduces those of its shards."""
         whole, passes = self.size * self.parameters, self.work.accumulation
         backward = self.computing * (self.passes - 1) / self.passes
         last_backward = backward / passes
         strategy, shard = self.layout.strategy, self.shard_group
         if strategy in ("fsdp", "zero3"):
+            gradients = whole if strategy == "zero3" else 4 * self.parameters
             gathers = 2 if strategy == "zero3" or self.layout.reshard_after_forward else 1
             once = self.layout.reduces_once and not self.work.sync_each_batch
             scatters, behind = (1, last_backward) if once else (passes, backward)
             found = [
                 self._collective("gather weights", shard, whole * passes * gathers, self.computing),
-                self._collective("reduce-scatter gradients", shard, whole * scatters, behind),
+                self._collective("reduce-scatter gradients", shard, gradients * scatters, behind),
             ]
             if self.layout.replicate > 1:
-                reduced = 2 * whole / self.layout.shard_ways
+                reduced = 2 * gradients / self.layout.shard_ways
                 found.append(
                     self._collective("all-reduce gradients of shards", self.replicate_group, reduced, last_backward)
                 )

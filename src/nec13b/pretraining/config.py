@@ -258,7 +258,7 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
     def _accumulate_in_shards(self) -> None:
         """Has FSDP reduce the gradients of every forward pass, so that sums of them are held in shards too.
 
-        Otherwise each process would keep the gradients of the whole model from pass to pass, 53 GB of them at 13B.
+        Otherwise each process would keep the gradients of the whole model from pass to pass, 26 GB of them at 13B.
         """
         sharded = self.layout.strategy == "fsdp" and not self.layout.sharded_at_load
         accumulation = self.accelerator_config.gradient_accumulation_kwargs or {}

@@ -280,7 +280,8 @@ class _Step:
         """Whole weights that FSDP2 or ZeRO-3 have gathered, and gradients on their way to their shards.
 
         Forward: one layer computes, the next is gathered into a buffer and copied out of it. Backward: besides these,
-        the layer's gradients, their copy that is being reduced, and the copy of the layer before. accelerate makes
+        the layer's gradients, their copy that is being reduced, and the copy of the layer before; FSDP's copies are in
+        fp32. accelerate makes
         the embedding a unit of its own, and the last norm with the head another, which is kept from the forward to the
         backward pass. Without resharding, all that was gathered is kept.
         """
@@ -294,7 +295,8 @@ class _Step:
         layers = (count + buffers if keeps else min(alive, count + buffers)) * self.layer
         head = {"forward": 1, "head": 3, "layer": 0, "embedding": 0}[phase] * self.head
         embedding = (3 if phase == "embedding" else int(keeps)) * self.embedding
-        return size * (layers + head + embedding)
+        copies = {"forward": 0, "head": self.head, "layer": 2 * self.layer, "embedding": self.embedding}[phase]
+        return size * (layers + head + embedding) + (4 - size if self.fsdp else 0) * copies
 
     def _autocast_copies(self) -> tuple[int, int]:
         """16-bit copies of the fp32 weights of a layer, and of the head, that autocast makes: all are cached until the

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import PrinterCallback, ProgressCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
 
@@ -49,7 +50,14 @@ class PretrainTrainer(Trainer):
         # it cannot save the optimizer. Ours can.
         save_only_model = args.save_only_model
         args.save_only_model = save_only_model or args.layout.tensor > 1
+        if args.accelerator_config.gradient_accumulation_kwargs:  # a trainer before this one has left its count there
+            args.accelerator_config.gradient_accumulation_kwargs.pop("num_steps", None)
         super().__init__(args=args, **kwargs)
+        if self.is_fsdp_enabled and args.bf16:
+            # accelerate would sum gradients over the processes in bf16, and round the model's loss to it.
+            self.accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
+                param_dtype=torch.bfloat16, reduce_dtype=torch.float32
+            )
         args.save_only_model = save_only_model
         self.decisive, self.domains = decisive, domains or []
         self.tokens_per_second_at_best = tokens_per_second_at_best
