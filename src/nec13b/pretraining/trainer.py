@@ -53,7 +53,7 @@ class PretrainTrainer(Trainer):
         if args.accelerator_config.gradient_accumulation_kwargs:  # a trainer before this one has left its count there
             args.accelerator_config.gradient_accumulation_kwargs.pop("num_steps", None)
         super().__init__(args=args, **kwargs)
-        if self.is_fsdp_enabled and args.bf16:
+        if self.is_fsdp_enabled and self.accelerator.mixed_precision == "bf16":
             # accelerate would sum gradients over the processes in bf16, and round the model's loss to it.
             self.accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
                 param_dtype=torch.bfloat16, reduce_dtype=torch.float32
