@@ -18,6 +18,8 @@ import math
 import time
 from pathlib import Path
 
+import torch
+
 from nec13b.corpus.mixture import resolve_proportions
 from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig, SequenceCollator
 from nec13b.pretraining.callbacks import read_metrics
@@ -25,7 +27,7 @@ from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
 from nec13b.pretraining.kernels import apply_kernels, choose_attention, memory_bytes, peak_memory_bytes
 from nec13b.pretraining.plan import plan_of_run
-from nec13b.pretraining.plan_page import Measured, compare_with_plan, short_plan
+from nec13b.pretraining.plan_page import Measured, compare_with_plan, out_of_memory, short_plan
 from nec13b.pretraining.preparation import (
     claim_output_dir,
     continue_sample_prompts,
@@ -110,12 +112,15 @@ def pretrain(config: PretrainConfig) -> None:
         )
 
     started = time.monotonic()
-    trainer = train_to_the_end(
-        trainer_of(model, say=is_main),
-        checkpoint,
-        find_checkpoint=lambda: checkpoint_to_resume(output, None, decisive)[0],
-        begin_again=lambda: trainer_of(load_initial_model(config, prepared), say=False),
-    )
+    try:
+        trainer = train_to_the_end(
+            trainer_of(model, say=is_main),
+            checkpoint,
+            find_checkpoint=lambda: checkpoint_to_resume(output, None, decisive)[0],
+            begin_again=lambda: trainer_of(load_initial_model(config, prepared), say=False),
+        )
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(plan) from error
     step, seconds = trainer.state.global_step, time.monotonic() - started
     if step < config.max_steps:
         if is_main:

@@ -147,6 +147,18 @@ def test_a_checkpoint_is_plain_safetensors(run_recipe, small_run, tmp_path):
     assert {path.suffix for path in (output / "checkpoint-4").rglob("*") if path.is_file()} == {".json", ".safetensors"}
 
 
+def test_memory_that_is_full(run_recipe, small_run, tmp_path, monkeypatch):
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(PretrainTrainer, "training_step", training_step)
+    outcome = run_recipe("pretrain", *small_run, "--output_dir", tmp_path / "run")
+    assert outcome.status == 2
+    assert outcome.err.startswith("error: the memory of cpu is full; the plan has ")
+    assert "per_device_train_batch_size" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
 def test_two_runs_in_one_folder(run_recipe, small_run, tmp_path, monkeypatch):
     monkeypatch.setattr("nec13b.run_record.SECONDS_FOR_OLD_WORKERS", 0)
     output = tmp_path / "run"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from ..errors import InputError
 from .gpus import GIB
 from .memory_plan import PARTS, Workload, memory_plan
 from .plan import Plan
@@ -43,6 +44,16 @@ def short_plan(plan: Plan) -> list[str]:
     elif plan.largest_batch > plan.work.sequences:
         lines.append(f"  per_device_train_batch_size {plan.largest_batch} would fit too")
     return lines
+
+
+def out_of_memory(plan: Plan) -> InputError:
+    """What to say when a run has filled its memory."""
+    changes = [each.change for each in plan.suggestions] or ["per_device_train_batch_size: smaller", "more GPUs"]
+    return InputError(
+        f"the memory of {plan.gpu.name} is full; the plan has {_size(plan.memory.peak.total)} of "
+        f"{_size(plan.gpu.usable)} usable. What to set, one after the other: {'; '.join(changes)}. The checkpoints are "
+        "whole; recipes/plan.py shows the rest"
+    )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import PrinterCallback, ProgressCallback, Trainer
 from transformers.trainer import TRAINER_STATE_NAME
 
+from ..errors import InputError
 from ..run_record import read_json, write_json
 from .bad_steps import GoBack, LeftOut, Step, save_batch, what_to_do
 from .callbacks import METRICS_NAME, AroundTheStep, MetricsFile, ProgressLine, StopOnSignal
@@ -59,6 +60,11 @@ class PretrainTrainer(Trainer):
                 param_dtype=torch.bfloat16, reduce_dtype=torch.float32
             )
         args.save_only_model = save_only_model
+        if self.is_deepspeed_enabled and args.on_bad_step != "stop":
+            raise InputError(
+                f"on_bad_step {args.on_bad_step} needs a look at the step before it is taken, which DeepSpeed does not "
+                "allow; use stop, or another layout"
+            )
         self.decisive, self.domains = decisive, domains or []
         self.tokens_per_second_at_best = tokens_per_second_at_best
         self.output = Path(args.output_dir)
@@ -162,8 +168,7 @@ class PretrainTrainer(Trainer):
         action = self.args.on_bad_step
         too_many = len(self.left_out.steps) >= self.args.most_bad_steps
         if action == "stop" or too_many:
-            error = what_to_do(step, fault, page or self.output, whole)
-            raise error
+            raise what_to_do(step, fault, page or self.output, whole)
         self.left_out.add(step.number, fault, write=is_main)
         if is_main:
             print(f"step {step.number:,} is left out: {fault}; its batch is kept in {page}", flush=True)
