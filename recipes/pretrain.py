@@ -91,7 +91,6 @@ def pretrain(config: PretrainConfig) -> None:
         print(*passed_over, sep="\n", end="\n" if passed_over else "")
         _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint)
         print(*short_plan(plan), sep="\n")
-    config.eval_on_start = config.eval_on_start and checkpoint is None
     before = []
     if is_main and config.sample_prompts:
         before = continue_sample_prompts(config, prepared)

@@ -69,6 +69,7 @@ def test_skipping_and_rewinding_come_to_the_same_model(step_7_is_nan, run_recipe
         assert "step 7 is left out: the loss is nan" in outcome.out
         left_out = [row for row in read_metrics(output) if "left_out" in row]
         assert [(row["step"], row["left_out"]) for row in left_out] == [(7, "the loss is nan")]
+        assert [row["step"] for row in read_metrics(output) if "eval_ja_loss" in row] == [0, 6, 12]
         assert json.loads((output / "run.json").read_text())["counts"]["left_out"] == {"7": "the loss is nan"}
     assert f"going back to {runs['rewind'] / 'checkpoint-4'}" in said["rewind"]
     assert "going back" not in said["skip"]

@@ -364,6 +364,7 @@ def train_to_the_end(
         The trainer that came to the end.
     """
     while True:
+        trainer.args.eval_on_start = trainer.args.eval_on_start and checkpoint is None
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             return trainer
