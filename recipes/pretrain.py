@@ -14,7 +14,6 @@ The same command continues a run that was interrupted, from its last whole check
 """
 
 import contextlib
-import math
 import time
 from pathlib import Path
 
@@ -25,7 +24,9 @@ from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
 from nec13b.pretraining.callbacks import read_metrics
 from nec13b.pretraining.checkpoints import checkpoint_to_resume, is_finished
 from nec13b.pretraining.figures import draw_loss_curve, held_out_curves
-from nec13b.pretraining.kernels import apply_kernels, choose_attention, memory_bytes, peak_memory_bytes
+from nec13b.pretraining.gpus import memory_bytes, peak_memory_bytes
+from nec13b.pretraining.kernels import apply_kernels, choose_attention
+from nec13b.pretraining.messages import say_what_came_out, say_what_will_run
 from nec13b.pretraining.plan import plan_of_run
 from nec13b.pretraining.plan_page import Measured, compare_with_plan, out_of_memory, short_plan
 from nec13b.pretraining.preparation import (
@@ -52,6 +53,7 @@ def pretrain(config: PretrainConfig) -> None:
     output, is_main = Path(config.output_dir), config.process_index == 0
     record = RunRecord("pretrain", config, config.seed)
     use_cpu_threads(config)
+    attention = choose_attention(config)
     with config.main_process_first(local=False):
         if is_main:
             claim_output_dir(output, config.overwrite_output_dir)
@@ -85,11 +87,11 @@ def pretrain(config: PretrainConfig) -> None:
     if is_finished(output, checkpoint, config.max_steps):
         if is_main:
             print(f"{output} holds this run, complete; --overwrite_output_dir runs it again")
-            _say_what_came_out(output, held_out_curves(read_metrics(output)), model.config.vocab_size)
+            say_what_came_out(output, held_out_curves(read_metrics(output)), model.config.vocab_size)
         return
     if is_main:
         print(*passed_over, sep="\n", end="\n" if passed_over else "")
-        _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint)
+        say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint)
         print(*short_plan(plan), sep="\n")
     before = []
     if is_main and config.sample_prompts:
@@ -106,7 +108,7 @@ def pretrain(config: PretrainConfig) -> None:
             tokens_per_second_at_best=plan.compute.tokens_per_second_at_best,
             train_dataset=train,
             eval_dataset=held_out or None,
-            data_collator=SequenceCollator(choose_attention(config)),
+            data_collator=SequenceCollator(attention),
             processing_class=tokenizer,
         )
 
@@ -153,39 +155,7 @@ def pretrain(config: PretrainConfig) -> None:
     record.update("machine", processes=config.world_size, device=str(config.device), resumed_from=checkpoint)
     record.write(output)
     print(*compared, sep="\n")
-    _say_what_came_out(output, curves, model.config.vocab_size)
-
-
-def _say_what_will_run(config, shards, proportions, train, held_out, parameters, checkpoint) -> None:
-    epochs = train.order.epochs(len(train))
-    print(f"model: {parameters:,} parameters; batch: {config.tokens_per_batch:,} tokens = {config.sequence_length} x "
-          f"{config.per_device_train_batch_size} x {config.gradient_accumulation_steps} steps x "
-          f"{config.layout.data_parallel} processes; {config.max_steps:,} steps")  # fmt: skip
-    for domain, share in proportions.items():
-        stream = shards.streams["train"][domain]
-        note = "" if domain in held_out else "; too little held-out text to evaluate, raise held_out_fraction"
-        if epochs[domain] > (most := shards.most_passes.get(domain, math.inf)):
-            note += f"; the mixture of the corpus allows {most:g} (max_epochs): train for fewer steps, or add text"
-        print(f"  {domain}: {share:.0%} of tokens, {stream.tokens:,} in {stream.documents:,} documents, "
-              f"{epochs[domain]:.2f} epochs, sequences {train.filled[domain]:.2%} full{note}")  # fmt: skip
-    if checkpoint:
-        print(f"going on from {checkpoint}")
-
-
-def _say_what_came_out(output: Path, curves, vocab_size: int) -> None:
-    for domain, curve in sorted(curves.items()):
-        fall = 1 - curve[-1][1] / curve[0][1]
-        print(f"held-out {domain}: {curve[0][1]:.3f} -> {curve[-1][1]:.3f} ({fall:.0%} lower; "
-              f"a uniform guess has {math.log(vocab_size):.3f})")  # fmt: skip
-    samples = f"{output}/samples.md   what it wrote before and after\n" if (output / "samples.md").is_file() else ""
-    print(f"""
-{output}/model        the model: AutoModelForCausalLM.from_pretrained("{output}/model")
-{output}/loss.png     the loss curve
-{samples}{output}/run.json     what was run, on what, with what result
-
-Next: your own text   accelerate launch recipes/pretrain.py --corpus "your/*.jsonl.gz" --output_dir runs/mine
-      another shape   accelerate launch recipes/pretrain.py --hidden_size 256 --output_dir runs/wider
-      the 13B recipe  recipes/configs/13b/pretrain.yaml, accelerate_configs/README.md""")
+    say_what_came_out(output, curves, model.config.vocab_size)
 
 
 if __name__ == "__main__":

@@ -8,28 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from run_losses import losses, wait_for_step
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from nec13b.pretraining import HeldOutSequences, TokenShards
 from nec13b.pretraining.callbacks import StopOnSignal, read_metrics
 
 ACCELERATE = ("-m", "accelerate.commands.launch", "--config_file")
-
-
-def losses(output) -> list[tuple[int, str, float]]:
-    """(step, name, value) of every loss of a run, training and held-out."""
-    return [
-        (row["step"], name, value)
-        for row in read_metrics(Path(output))
-        for name, value in row.items()
-        if name == "loss" or re.fullmatch("eval_.*_loss", name)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +81,7 @@ def test_killed_at_any_step_and_resumed_the_trajectory_is_the_same(
 ):
     output = tmp_path / "run"
     process = start_recipe("pretrain", *small_run, "--output_dir", output)
-    _wait_for_step(output, process, kill_at)
+    wait_for_step(output, process, kill_at)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     outcome = run_recipe("pretrain", *small_run, "--output_dir", output)
@@ -108,7 +97,7 @@ def test_interrupted_it_saves_and_goes_on_from_that_step(
 ):
     output = tmp_path / "run"
     process = start_recipe("pretrain", *small_run, "--save_steps", "1000", "--output_dir", output)
-    _wait_for_step(output, process, 2)
+    wait_for_step(output, process, 2)
     process.send_signal(number)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
@@ -117,16 +106,6 @@ def test_interrupted_it_saves_and_goes_on_from_that_step(
     outcome = run_recipe("pretrain", *small_run, "--save_steps", "1000", "--output_dir", output)
     assert f"going on from {checkpoint}" in outcome.out
     assert losses(output) == losses(uninterrupted)
-
-
-def _wait_for_step(output, process, step):
-    for _ in range(6000):
-        path = output / "metrics.jsonl"
-        if path.is_file() and path.read_text().count('"grad_norm"') >= step:
-            return
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.01)
-    raise AssertionError("the run did not get to that step")
 
 
 @pytest.mark.parametrize("damage", ["cut in half", "not finished", "state missing"])
@@ -180,10 +159,15 @@ def test_a_run_does_not_go_on_under_other_settings(uninterrupted, small_run, run
 def test_two_processes_follow_one(uninterrupted, small_run, start_recipe, root, tmp_path):
     output = tmp_path / "run"
     launcher = (*ACCELERATE, str(root / "accelerate_configs" / "cpu_2proc.yaml"), "--main_process_port", "0")
-    process = start_recipe("pretrain", *small_run, "--output_dir", output, launcher=launcher, cwd=tmp_path)
+    flags = [*small_run, "--time_split_steps", "5", "--output_dir", output]
+    process = start_recipe("pretrain", *flags, launcher=launcher, cwd=tmp_path)
     said, _ = process.communicate(timeout=180)
     assert process.returncode == 0, said
     assert said.count("held-out ja") >= 1
+    profiled = {row["step"]: row for row in read_metrics(output) if "communication_seconds" in row}
+    assert set(profiled) == {5, 10}
+    for row in profiled.values():
+        assert 0 < row["exposed_communication_seconds"] <= row["communication_seconds"] < row["profiled_step_seconds"]
     one, two = losses(uninterrupted), losses(output)
     assert [point[:2] for point in one] == [point[:2] for point in two]
     for (_, _, first), (_, _, second) in zip(one, two):

@@ -1,5 +1,6 @@
 """The settings of pre-training: transformers' TrainingArguments and what the paper's recipe adds to them."""
 
+import importlib.util
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ DECISIVE_SETTINGS = (
     "bf16", "fp16",
 )  # fmt: skip
 
+REPORTERS = ("wandb", "tensorboard")  # extras of this package
 CHOICES = {
     "attn_implementation": ("auto", "sdpa", "flash_attention_2", "flex_attention", "eager"),
     "fused_kernels": ("auto", "torch", "liger"),
@@ -222,6 +224,7 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
         self.check_corpus_settings()
+        self._check_reporters()
         if self.gradient_accumulation_steps != 1:
             raise InputError("gradient_accumulation_steps follows from tokens_per_batch; leave it out")
         if self.lr_scheduler_type == "cosine_with_min_lr" and not self.lr_scheduler_kwargs:
@@ -250,6 +253,12 @@ class PretrainConfig(TokenizerSettings, TrainingArguments):
             self.tokens_per_batch, self.sequence_length, self.per_device_train_batch_size, self.layout.data_parallel
         )
         self._accumulate_in_shards()
+
+    def _check_reporters(self) -> None:
+        names = [self.report_to] if isinstance(self.report_to, str) else self.report_to or []
+        for name in names:
+            if name in REPORTERS and importlib.util.find_spec(name) is None:
+                raise InputError(f"report_to {name} needs the package {name}: pip install nec13b[{name}]")
 
     def find_layout(self) -> Layout:
         """How the processes of this run share the work."""

@@ -1,5 +1,7 @@
-"""The GPUs that a plan can name: memory, arithmetic and links, from their makers' data sheets."""
+"""The GPUs that a plan can name: memory, arithmetic and links, from their makers' data sheets; and what is in use."""
 
+import resource
+import sys
 import time
 from dataclasses import dataclass, replace
 
@@ -106,3 +108,16 @@ def measured_flops(dtype: torch.dtype = torch.float32, device: str = "cpu", seco
         (a @ b)[0, 0].item()  # reading a number waits for the product
         best = max(best, 2 * size**3 / (time.perf_counter() - start))
     return best
+
+
+def memory_bytes(device: torch.device) -> int:
+    """The memory that this process holds: of the GPU where it trains on one, else resident on the host."""
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most of it that this process has held."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

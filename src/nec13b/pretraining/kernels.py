@@ -1,11 +1,7 @@
 """Which implementation computes what: chosen by what the machine has, printed, and changed by one key each."""
 
 import importlib.util
-import resource
-import sys
 
-import psutil
-import torch
 from transformers import PreTrainedModel
 
 from ..errors import InputError
@@ -17,7 +13,8 @@ def choose_attention(config: PretrainConfig) -> str:
     """The attention backend that `attn_implementation: auto` stands for on this machine.
 
     Raises:
-        InputError: context parallelism, which torch has for sdpa only, with another backend.
+        InputError: a backend that cannot train here: context parallelism, which torch has for sdpa only, with another
+            one; flex_attention on a CPU; flash attention without its package, a GPU, or in fp32.
     """
     if config.layout.context > 1:
         if config.attn_implementation not in ("auto", "sdpa"):
@@ -26,11 +23,23 @@ def choose_attention(config: PretrainConfig) -> str:
                 "ranks; use sdpa, or an accelerate config without cp_size"
             )
         return "sdpa"
-    if config.attn_implementation != "auto":
-        return config.attn_implementation
-    half = config.bf16 or config.fp16
-    on_gpu = config.device.type == "cuda"
-    return "flash_attention_2" if on_gpu and half and _installed("flash_attn") else "sdpa"
+    chosen, missing = config.attn_implementation, _flash_attention_lacks(config)
+    if chosen == "auto":
+        return "sdpa" if missing else "flash_attention_2"
+    if chosen == "flash_attention_2" and missing:
+        raise InputError(f"attn_implementation flash_attention_2 needs {missing}; auto takes it where it can be had")
+    if chosen == "flex_attention" and config.device.type == "cpu":
+        raise InputError("attn_implementation flex_attention has no backward pass on a CPU; use sdpa or eager")
+    return chosen
+
+
+def _flash_attention_lacks(config: PretrainConfig) -> str:
+    """What keeps flash attention from running here; empty where nothing does."""
+    if config.device.type != "cuda":
+        return "a GPU"
+    if not (config.bf16 or config.fp16):
+        return "bf16"
+    return "" if _installed("flash_attn") else "the package flash-attn (gpu extra)"
 
 
 def apply_kernels(model: PreTrainedModel, config: PretrainConfig, why_whole_logits: str | None = None) -> list[str]:
@@ -68,11 +77,8 @@ def apply_kernels(model: PreTrainedModel, config: PretrainConfig, why_whole_logi
 def _why_sdpa(config: PretrainConfig, model: PreTrainedModel) -> str:
     if config.attn_implementation != "auto" or model.config._attn_implementation != "sdpa":
         return ""
-    if config.device.type != "cuda":
-        return " (flash attention needs a GPU)"
-    if not (config.bf16 or config.fp16):
-        return " (flash attention needs bf16)"
-    return " (flash-attn is not installed: pip install nec13b[gpu])"
+    missing = _flash_attention_lacks(config)
+    return f" (flash attention needs {missing})" if missing else " (as context parallelism needs)"
 
 
 def _use_liger(model: PreTrainedModel, config: PretrainConfig) -> str:
@@ -94,16 +100,3 @@ def _use_liger(model: PreTrainedModel, config: PretrainConfig) -> str:
 
 def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
-
-
-def memory_bytes(device: torch.device) -> int:
-    """The memory that this process holds: of the GPU where it trains on one, else resident on the host."""
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """The most of it that this process has held."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    # Linux counts in KiB, macOS in bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -55,6 +55,7 @@ class Plan:
         price_per_gpu_hour: in any currency; None where it was not given.
         largest_batch: the largest per_device_train_batch_size that fits and divides the batch; 0 where none does.
         suggestions: what to change where the step does not fit.
+        notes: what the plan had to assume.
     """
 
     shape: ModelShape
@@ -67,6 +68,7 @@ class Plan:
     price_per_gpu_hour: float | None
     largest_batch: int
     suggestions: tuple[Suggestion, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -99,6 +101,7 @@ class Plan:
                 "exposed": self.communication.exposed,
             },
             "price": self.price,
+            "notes": list(self.notes),
         }
 
 
@@ -108,6 +111,7 @@ def make_plan(
     gpu: Gpu | str | None = None,
     *,
     shape: ModelShape | None = None,
+    optimizer: str | None = None,
     mfu: float | None = None,
     tokens_per_second: float | None = None,
     price_per_gpu_hour: float | None = None,
@@ -119,6 +123,7 @@ def make_plan(
         layout: how its processes share the state; the config's precision wins over its.
         gpu: name in gpus.GPUS, or one; None takes the CPU where the layout does, else the paper's A100 80GB.
         shape: the model, where it is known better than from the config (a tokenizer's vocabulary, a checkpoint).
+        optimizer: to count in place of the config's.
         mfu: model FLOPs utilisation; None takes 0.4, or what `tokens_per_second` comes to.
         tokens_per_second: measured on one GPU, from which MFU follows.
         price_per_gpu_hour: for the price of the run.
@@ -132,7 +137,7 @@ def make_plan(
         dtype = torch.float32 if layout.mixed_precision == "no" else torch.bfloat16
         gpu = named_gpu(gpu or ("cpu" if layout.use_cpu else "a100-80gb"), layout.processes_per_machine, dtype)
     layout = replace(layout, use_cpu=gpu.name == "cpu")
-    work = workload(config, layout)
+    work = workload(config, layout, optimizer)
     memory = memory_plan(shape, work, layout)
     if tokens_per_second:
         palm = palm_flops_per_token(shape, work.sequence_length)
@@ -169,11 +174,20 @@ def make_plan(
 
 
 def plan_of_run(config: PretrainConfig, model_config: PreTrainedConfig) -> Plan:
-    """The plan of a run that is about to begin, on the machine that it runs on."""
+    """The plan of a run that is about to begin, on the machine that it runs on.
+
+    A run is not held up by what the plan does not know: an optimizer of unknown size counts as AdamW, with a note.
+    """
     layout = with_precision(config.layout, config)
     dtype = torch.float32 if layout.mixed_precision == "no" else torch.bfloat16
     gpu = gpu_of_this_process(config.device, layout.processes_per_machine, dtype)
-    return make_plan(config, layout, gpu, shape=ModelShape.of(model_config))
+    shape = ModelShape.of(model_config)
+    try:
+        Workload(optimizer=_optimizer(config))
+    except InputError as error:
+        plan = make_plan(config, layout, gpu, shape=shape, optimizer="adamw")
+        return replace(plan, notes=(f"{error}; it is counted as AdamW",))
+    return make_plan(config, layout, gpu, shape=shape)
 
 
 def with_precision(layout: Layout, config: PretrainConfig) -> Layout:
@@ -182,15 +196,19 @@ def with_precision(layout: Layout, config: PretrainConfig) -> Layout:
     return replace(layout, mixed_precision=precision)
 
 
-def workload(config: PretrainConfig, layout: Layout) -> Workload:
+def workload(config: PretrainConfig, layout: Layout, optimizer: str | None = None) -> Workload:
     """What one process of the layout does in an optimizer step.
+
+    Args:
+        config: the run's settings.
+        layout: how its processes share the state.
+        optimizer: in place of the config's.
 
     Raises:
         InputError: the processes cannot share the batch evenly.
     """
     options = config.activation_checkpointing_kwargs or {}
     accumulating = getattr(config.accelerator_config, "gradient_accumulation_kwargs", None) or {}
-    optimizer = getattr(config.optim, "value", config.optim)
     return Workload(
         sequences=config.per_device_train_batch_size,
         sequence_length=config.sequence_length,
@@ -202,9 +220,13 @@ def workload(config: PretrainConfig, layout: Layout) -> Workload:
         checkpoint_every=int(options.get("every_n_layers", 1)),
         chunked_loss=config.loss_chunk_tokens != 0 and not config.label_smoothing_factor,
         chunk_tokens=config.loss_chunk_tokens if config.loss_chunk_tokens > 0 else None,
-        optimizer=str(optimizer),
+        optimizer=optimizer or _optimizer(config),
         sync_each_batch=bool(accumulating.get("sync_each_batch", False)),
     )
+
+
+def _optimizer(config: PretrainConfig) -> str:
+    return str(getattr(config.optim, "value", config.optim))
 
 
 def _attention(config: PretrainConfig, layout: Layout) -> str:

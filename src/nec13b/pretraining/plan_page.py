@@ -38,6 +38,7 @@ def short_plan(plan: Plan) -> list[str]:
     if plan.communication.collectives:
         sent = plan.communication.within + plan.communication.across
         lines.append(f"  communication {sent / 1e9:,.1f} GB a step and GPU, {_hides(plan)}")
+    lines += [f"  {note}" for note in plan.notes]
     if not plan.fits:
         change = plan.suggestions[0].change if plan.suggestions else "more GPUs"
         lines.append(f"  this does not fit; recipes/plan.py says what to change, first: {change}")
@@ -81,9 +82,10 @@ def compare_with_plan(plan: Plan, measured: Measured) -> tuple[list[str], dict[s
         planned = plan.memory.peak.total
         numbers |= {"planned_peak_bytes": planned, "measured_peak_bytes": measured.peak_bytes}
         numbers["peak_ratio"] = measured.peak_bytes / planned
+        also = ", evaluation and freed memory included" if plan.layout.use_cpu else ""
         lines.append(
             f"memory: planned {_size(planned)}, measured {_size(measured.peak_bytes)} "
-            f"({numbers['peak_ratio'] - 1:+.0%})"
+            f"({numbers['peak_ratio'] - 1:+.0%}{also})"
         )
     if measured.tokens_per_second:
         planned_rate = plan.compute.tokens_per_second

@@ -18,8 +18,7 @@ from .bad_steps import GoBack, LeftOut, Step, save_batch, what_to_do
 from .callbacks import METRICS_NAME, AroundTheStep, MetricsFile, ProgressLine, StopOnSignal
 from .checkpoints import MARKER_NAME, last_whole_checkpoint, mark_complete, retire_checkpoints
 from .config import PretrainConfig
-from .gpus import GIB
-from .kernels import peak_memory_bytes
+from .gpus import GIB, peak_memory_bytes
 from .sequences import SequencesInOrder
 from .step_times import StepTimes
 from .training_state import StateWriter, random_state, read_training_state, training_state
