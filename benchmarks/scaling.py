@@ -4,7 +4,7 @@ python benchmarks/scaling.py --corpus ../shared/data/corpus_sample ... --output_
     trains what is not yet there (a run that was interrupted goes on), writes its table into benchmarks/RESULTS.md and
     the figure to docs/images/scaling.png; the largest run is the one to look at: its loss curve and its samples.
 
-All sizes share corpus, tokenizer and recipe, and see seven tokens for each parameter.
+All sizes share corpus, tokenizer and recipe, and see six tokens for each parameter.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from nec13b.pretraining.model_shape import ModelShape
 from nec13b.pretraining.scaling import RunPoint, ScalingLaw, draw_scaling
 
 ROOT = Path(__file__).parent.parent
-TOKENS_A_PARAMETER = 7
+TOKENS_A_PARAMETER = 6
 VOCABULARY, LENGTH, BATCH = 8192, 256, 8192
 # hidden, feed-forward, layers, heads, learning rate
 SIZES = {
     "XS": (48, 128, 3, 3, 6e-3),
-    "S": (80, 224, 4, 5, 4.5e-3),
-    "M": (128, 352, 5, 4, 3.5e-3),
+    "S": (72, 192, 4, 3, 4.5e-3),
+    "M": (112, 304, 4, 4, 3.5e-3),
     "L": (192, 512, 6, 6, 2.5e-3),
 }
 EVALUATIONS = 20
