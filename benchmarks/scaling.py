@@ -4,7 +4,7 @@ python benchmarks/scaling.py --corpus ../shared/data/corpus_sample ... --output_
     trains what is not yet there (a run that was interrupted goes on), writes its table into benchmarks/RESULTS.md and
     the figure to docs/images/scaling.png; the largest run is the one to look at: its loss curve and its samples.
 
-All sizes share corpus, tokenizer and recipe, and see six tokens for each parameter.
+All sizes share corpus, tokenizer and recipe, and see five tokens for each parameter.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from nec13b.pretraining.model_shape import ModelShape
 from nec13b.pretraining.scaling import RunPoint, ScalingLaw, draw_scaling
 
 ROOT = Path(__file__).parent.parent
-TOKENS_A_PARAMETER = 6
+TOKENS_A_PARAMETER = 5
 VOCABULARY, LENGTH, BATCH = 8192, 256, 8192
 # hidden, feed-forward, layers, heads, learning rate
 SIZES = {
