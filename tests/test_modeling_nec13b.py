@@ -109,6 +109,7 @@ print(json.dumps({
             "factor": 4.0,
             "original_max_position_embeddings": 64,
             "attention_temperature": 0.9,
+            "log_length_attention": True,
         },
     ],
 )
@@ -128,19 +129,30 @@ def test_trust_remote_code_loads_it_where_nec13b_is_not_installed(tmp_path, toke
     assert seen["logits"] == model(**ids).logits[0, -1].tolist()
 
 
-def test_interpolated_rope_becomes_longrope_of_a_plain_llama():
-    rope = {
-        "rope_type": "interpolation",
-        "rope_theta": 10000.0,
-        "method": "by_parts",
-        "factor": 4.0,
-        "original_max_position_embeddings": 16,
-        "attention_temperature": 0.8,
-    }
-    ours = Nec13bForCausalLM(Nec13bConfig(**SMALL, rope_parameters=rope)).eval()
-    llama = llama_from_nec13b(ours)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"method": "by_parts", "attention_temperature": 0.8},
+        {"method": "ntk"},
+        {"method": "factors", "factors": [1.0, 1.0, 1.1, 1.3, 2.0, 3.0, 4.0, 4.5]},
+    ],
+)
+def test_interpolated_rope_becomes_longrope_of_a_plain_llama(tmp_path, how):
+    """transformers' own class, loaded from disk, gives our logits, within the old window and beyond it."""
+    rope = {"rope_type": "interpolation", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 16}
+    ours = Nec13bForCausalLM(Nec13bConfig(**SMALL, rope_parameters=rope | how)).eval()
+    llama_from_nec13b(ours).save_pretrained(tmp_path)
+    llama = LlamaForCausalLM.from_pretrained(tmp_path).eval()
     assert llama.config.rope_parameters["rope_type"] == "longrope"
-    torch.testing.assert_close(llama(IDS).logits, ours(IDS).logits, rtol=0, atol=1e-6)
+    for length in (10, 40):
+        torch.testing.assert_close(llama(IDS[:, :length]).logits, ours(IDS[:, :length]).logits, rtol=0, atol=1e-6)
+
+
+def test_attention_by_length_has_no_place_in_a_plain_llama():
+    rope = {"rope_type": "interpolation", "rope_theta": 10000.0, "method": "none", "log_length_attention": True,
+            "original_max_position_embeddings": 16}  # fmt: skip
+    with pytest.raises(InputError, match="log_length_attention"):
+        llama_from_nec13b(Nec13bForCausalLM(Nec13bConfig(**SMALL, rope_parameters=rope)))
 
 
 @pytest.mark.slow

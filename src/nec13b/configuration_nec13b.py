@@ -4,7 +4,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from .rope_interpolation import RopeInterpolation
+from .rope_interpolation import RopeInterpolation, inverse_frequencies_of
 
 
 @strict
@@ -40,7 +40,11 @@ class Nec13bConfig(LlamaConfig):
     # transformers finds the validation of the rope type `interpolation` by this method name.
     def _validate_interpolation_rope_parameters(self, rope_parameters: dict, ignore_keys=None):
         ignored = set(ignore_keys or ())
-        RopeInterpolation.from_rope_parameters({k: v for k, v in rope_parameters.items() if k not in ignored})
+        interpolation = RopeInterpolation.from_rope_parameters(
+            {k: v for k, v in rope_parameters.items() if k not in ignored}
+        )
+        if interpolation.factors is not None:
+            interpolation.divisors(inverse_frequencies_of(self))  # their number must be that of the frequencies
 
 
 __all__ = ["Nec13bConfig"]

@@ -8,7 +8,7 @@ from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
 from .configuration_nec13b import Nec13bConfig
 from .errors import InputError
 from .modeling_nec13b import Nec13bForCausalLM
-from .rope_interpolation import ROPE_TYPE, RopeInterpolation
+from .rope_interpolation import RopeInterpolation, inverse_frequencies_of
 
 # What a saved configuration says about its class and its file rather than about the model.
 NOT_ABOUT_THE_MODEL = {"model_type", "architectures", "auto_map", "transformers_version", "_name_or_path", "dtype"}
@@ -24,16 +24,21 @@ def llama_from_nec13b(model: Nec13bForCausalLM) -> LlamaForCausalLM:
 
     An interpolation of the rotary frequencies becomes `longrope` with equal short and long factors, which divides each
     frequency by the same number.
+
+    Raises:
+        InputError: the interpolation scales attention by the length, which Llama cannot.
     """
     settings = _settings(model.config)
-    rope = settings.get("rope_parameters") or {}
-    if rope.get("rope_type") == ROPE_TYPE:
-        interpolation = RopeInterpolation.from_rope_parameters(rope)
-        theta, dim = rope["rope_theta"], model.config.head_dim
-        divisors = interpolation.divisors(1.0 / (theta ** (torch.arange(0, dim, 2, dtype=torch.float) / dim))).tolist()
+    interpolation = RopeInterpolation.of(model.config)
+    if interpolation:
+        if interpolation.log_length_attention:
+            raise InputError(
+                "a plain Llama has no attention scaled by length (log_length_attention); keep it as nec13b"
+            )
+        divisors = interpolation.divisors(inverse_frequencies_of(model.config)).tolist()
         settings["rope_parameters"] = {
             "rope_type": "longrope",
-            "rope_theta": theta,
+            "rope_theta": model.config.rope_parameters["rope_theta"],
             "short_factor": divisors,
             "long_factor": divisors,
             "factor": float(interpolation.factor),
