@@ -1,4 +1,4 @@
-"""What a pre-training run says to the person who started it, at its start and at its end."""
+"""What a training run says to the person who started it, at its start and at its end."""
 
 import math
 from pathlib import Path
@@ -8,33 +8,37 @@ from .sequences import PackedSequences
 from .token_shards import TokenShards
 
 
-def say_what_will_run(
-    config: PretrainConfig,
-    shards: TokenShards,
-    proportions: dict[str, float],
-    train: PackedSequences,
-    held_out: dict,
-    parameters: int,
-    checkpoint: Path | None,
-) -> None:
-    """The run's size, its mixture and where it goes on from."""
-    epochs = train.order.epochs(len(train))
+def say_what_will_run(config: PretrainConfig, described: list[str], parameters: int, checkpoint: Path | None) -> None:
+    """The run's size, its text and where it goes on from."""
     print(f"model: {parameters:,} parameters; batch: {config.tokens_per_batch:,} tokens = {config.sequence_length} x "
           f"{config.per_device_train_batch_size} x {config.gradient_accumulation_steps} steps x "
           f"{config.layout.data_parallel} processes; {config.max_steps:,} steps")  # fmt: skip
+    print(*described, sep="\n")
+    if checkpoint:
+        print(f"going on from {checkpoint}")
+
+
+def lines_of_domains(
+    shards: TokenShards, proportions: dict[str, float], train: PackedSequences, held_out: dict
+) -> list[str]:
+    """A line for each domain of the mixture: its share, how much there is of it, and how often it is seen."""
+    epochs, lines = train.order.epochs(len(train)), []
     for domain, share in proportions.items():
         stream = shards.streams["train"][domain]
         note = "" if domain in held_out else "; too little held-out text to evaluate, raise held_out_fraction"
         if epochs[domain] > (most := shards.most_passes.get(domain, math.inf)):
             note += f"; the mixture of the corpus allows {most:g} (max_epochs): train for fewer steps, or add text"
-        print(f"  {domain}: {share:.0%} of tokens, {stream.tokens:,} in {stream.documents:,} documents, "
-              f"{epochs[domain]:.2f} epochs, sequences {train.filled[domain]:.2%} full{note}")  # fmt: skip
-    if checkpoint:
-        print(f"going on from {checkpoint}")
+        lines.append(
+            f"  {domain}: {share:.0%} of tokens, {stream.tokens:,} in {stream.documents:,} documents, "
+            f"{epochs[domain]:.2f} epochs, sequences {train.filled[domain]:.2%} full{note}"
+        )
+    return lines
 
 
-def say_what_came_out(output: Path, curves: dict[str, list[tuple[int, float]]], vocab_size: int) -> None:
-    """The held-out losses at start and end, and what lies where."""
+def say_what_came_out(
+    output: Path, curves: dict[str, list[tuple[int, float]]], vocab_size: int, next_steps: str
+) -> None:
+    """The held-out losses at start and end, what lies where, and what to do next."""
     for domain, curve in sorted(curves.items()):
         fall = 1 - curve[-1][1] / curve[0][1]
         print(f"held-out {domain}: {curve[0][1]:.3f} -> {curve[-1][1]:.3f} ({fall:.0%} lower; "
@@ -45,6 +49,4 @@ def say_what_came_out(output: Path, curves: dict[str, list[tuple[int, float]]], 
 {output}/loss.png     the loss curve
 {samples}{output}/run.json     what was run, on what, with what result
 
-Next: your own text   accelerate launch recipes/pretrain.py --corpus "your/*.jsonl.gz" --output_dir runs/mine
-      another shape   accelerate launch recipes/pretrain.py --hidden_size 256 --output_dir runs/wider
-      the 13B recipe  recipes/configs/13b/pretrain.yaml, accelerate_configs/README.md""")
+{next_steps}""")

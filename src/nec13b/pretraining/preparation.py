@@ -6,6 +6,7 @@ corpus, into the run's own folder, and found again when the run is resumed.
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -231,10 +232,12 @@ def load_initial_model(config: PretrainConfig, prepared: Prepared, whole: bool =
     return model
 
 
-def continue_sample_prompts(config: PretrainConfig, prepared: Prepared) -> list[str]:
+def continue_sample_prompts(
+    config: PretrainConfig, prepared: Prepared, load: Callable[..., Nec13bForCausalLM] = load_initial_model
+) -> list[str]:
     """What the model of `prepared` makes of `config.sample_prompts`, on this process alone, whatever the layout."""
     with _without_zero3(config):
-        model = load_initial_model(config, prepared, whole=True)
+        model = load(config, prepared, whole=True)
         tokenizer = prepared.tokenizer.tokenizer
         return continue_prompts(model, tokenizer, config.sample_prompts, config.sample_tokens, config.seed)
 
