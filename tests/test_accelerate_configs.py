@@ -18,6 +18,7 @@ SHAPES = {
     "hsdp_64x8": ("FSDP", 64, 512),
     "hsdp_tp_64x8": ("MULTI_GPU", 64, 512),
     "fsdp_cp_1x8": ("FSDP", 1, 8),
+    "fsdp_cp_64x8": ("FSDP", 64, 512),
     "zero1_64x8": ("DEEPSPEED", 64, 512),
     "zero3_64x8": ("DEEPSPEED", 64, 512),
 }
@@ -55,7 +56,7 @@ def test_all_servers_meet_at_the_first_and_keep_their_ranks(root, name):
     assert (config.min_nodes, config.nproc_per_node) == (64, 8)
 
 
-@pytest.mark.parametrize("name", ["hsdp_64x8", "hsdp_tp_64x8", "fsdp_cp_1x8"])
+@pytest.mark.parametrize("name", ["hsdp_64x8", "hsdp_tp_64x8", "fsdp_cp_1x8", "fsdp_cp_64x8"])
 def test_the_sizes_of_the_groups_multiply_to_the_processes(root, name):
     config = load_config_from_file(str(root / "accelerate_configs" / f"{name}.yaml"))
     sizes = [size for key, size in config.parallelism_config.items() if key.endswith("_size")]

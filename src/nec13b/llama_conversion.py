@@ -49,11 +49,12 @@ def llama_from_nec13b(model: Nec13bForCausalLM) -> LlamaForCausalLM:
     return _with_weights_of(model, LlamaForCausalLM, LlamaConfig(**settings))
 
 
-def load_as_nec13b(path: str | os.PathLike, **kwargs) -> Nec13bForCausalLM:
+def load_as_nec13b(path: str | os.PathLike, changes: dict | None = None, **kwargs) -> Nec13bForCausalLM:
     """Loads an nec13b or Llama checkpoint, from a local folder or by its name on the Hub, as an nec13b model.
 
     Args:
         path: folder or Hub name.
+        changes: settings of the configuration in place of the checkpoint's (`rope_parameters`, ...).
         kwargs: passed on to `from_pretrained` (`dtype`, `gguf_file`, `attn_implementation`, ...).
 
     Raises:
@@ -65,9 +66,12 @@ def load_as_nec13b(path: str | os.PathLike, **kwargs) -> Nec13bForCausalLM:
         if config.model_type not in ("nec13b", "llama"):
             raise InputError(f"{path} is a {config.model_type} model; only nec13b and Llama checkpoints can be used")
         if where:  # the tensors of a GGUF file are named by transformers' own class
-            return nec13b_from_llama(LlamaForCausalLM.from_pretrained(path, **kwargs))
-        if config.model_type == "llama":
-            config = Nec13bConfig(**_settings(config))
+            llama = LlamaForCausalLM.from_pretrained(path, **kwargs)
+            return _with_weights_of(
+                llama, Nec13bForCausalLM, Nec13bConfig(**{**_settings(llama.config), **(changes or {})})
+            )
+        if config.model_type == "llama" or changes:
+            config = Nec13bConfig(**{**_settings(config), **(changes or {})})
         return Nec13bForCausalLM.from_pretrained(path, config=config, **kwargs)
     except InputError:
         raise

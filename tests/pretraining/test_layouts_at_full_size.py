@@ -36,10 +36,11 @@ LAYOUTS = {
     "hsdp_64x8": (512, range(8), range(0, 512, 8), [0]),
     "hsdp_tp_64x8": (256, range(0, 8, 2), range(0, 512, 8), range(2)),
     "fsdp_cp_1x8": (2, [0, 4], [0], range(4)),
+    "fsdp_cp_64x8": (128, [0, 4], range(0, 512, 8), range(4)),
     "zero1_64x8": (512, [0], FULL, [0]),
     "zero3_64x8": (512, FULL, [0], [0]),
 }
-SHARDED_BY_TORCH = ["fsdp_1x8", "fsdp_64x8", "hsdp_64x8", "hsdp_tp_64x8", "fsdp_cp_1x8"]
+SHARDED_BY_TORCH = ["fsdp_1x8", "fsdp_64x8", "hsdp_64x8", "hsdp_tp_64x8", "fsdp_cp_1x8", "fsdp_cp_64x8"]
 
 
 @pytest.fixture

@@ -105,11 +105,11 @@ def save_batch(output_dir: Path, step: Step, fault: str, sequences, first: int, 
     page = folder / f"step-{step.number}.json"
     rows, tokens = [], []
     for index in range(first, first + count):
-        domain, place = sequences.order[index]
         ids = torch.as_tensor(sequences[index]["input_ids"])
-        tokens.append(ids.to(torch.int32))
-        preview = tokenizer.decode(ids[:PREVIEW_TOKENS])
-        rows.append({"sequence": index, "domain": domain, "place": place, "begins": preview})
+        tokens.append(ids.flatten().to(torch.int32))
+        for (domain, place), row in zip(sequences.described(index), ids.reshape(-1, ids.shape[-1])):
+            preview = tokenizer.decode(row[:PREVIEW_TOKENS])
+            rows.append({"sequence": index, "domain": domain, "place": place, "begins": preview})
     save_file({"input_ids": torch.stack(tokens)}, page.with_suffix(".safetensors"))
     passes = [{"process": process, "losses": [_number(loss) for loss in row]} for process, row in losses]
     write_json(

@@ -201,19 +201,23 @@ def model_config(config: PretrainConfig, tokenizer: TokenizerHandle) -> Nec13bCo
         raise InputError("the model's shape: " + " ".join(str(error).split())) from None
 
 
-def load_initial_model(config: PretrainConfig, prepared: Prepared, whole: bool = False) -> Nec13bForCausalLM:
+def load_initial_model(
+    config: PretrainConfig, prepared: Prepared, whole: bool = False, changes: dict | None = None
+) -> Nec13bForCausalLM:
     """The model to train, on this process.
 
     Args:
         config: the settings.
         prepared: where the weights lie.
         whole: load all of it even where each process of a tensor parallel layout would hold a part.
+        changes: settings of its configuration in place of the checkpoint's.
 
     Raises:
         InputError: its vocabulary is smaller than the tokenizer's, or its window shorter than a sequence.
     """
     model = load_as_nec13b(
         prepared.model_path,
+        changes,
         attn_implementation=choose_attention(config),
         dtype=torch.float32,
         distributed_config=None if whole else config.layout.distributed_config(config.bf16),

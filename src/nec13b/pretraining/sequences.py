@@ -92,12 +92,16 @@ class PackedSequences(Dataset):
             raise IndexError(i)
         domain, sequence = self.order[i]
         pieces = self.packings[domain].pieces(sequence)
-        example = _example(
+        example = sequence_example(
             self.streams[domain], pieces, self.sequence_length, self.padding_token, self.attend_across_documents
         )
         if self.domain_ids:
             example["domain"] = np.int64(self.domains.index(domain))
         return example
+
+    def described(self, i: int) -> list[tuple[str, int]]:
+        """(domain, which of its sequences) of the i-th example; a list, as an example may be several sequences."""
+        return [self.order[i]]
 
 
 class SequencesInOrder(Sampler):
@@ -140,16 +144,27 @@ class HeldOutSequences(Dataset):
     def __getitem__(self, i: int) -> dict[str, np.ndarray]:
         if not 0 <= i < self.sequences:
             raise IndexError(i)
-        return _example(self.stream, self.packing.pieces(i), self.sequence_length, 0, self.attend_across_documents)
+        return sequence_example(
+            self.stream, self.packing.pieces(i), self.sequence_length, 0, self.attend_across_documents
+        )
 
 
-def _example(
+def sequence_example(
     stream: TokenStream,
     pieces: list[tuple[int, int]],
     sequence_length: int,
     padding_token: int,
     attend_across_documents: bool,
 ) -> dict[str, np.ndarray]:
+    """One sequence as ids and labels (and positions where documents are kept apart), int64, (sequence_length,) each.
+
+    Args:
+        stream: the tokens.
+        pieces: (first token, number of tokens) of each piece; what they leave of the sequence is padding.
+        sequence_length: tokens in the sequence.
+        padding_token: what fills it up.
+        attend_across_documents: treat it as one text.
+    """
     ids = np.full(sequence_length, padding_token, np.int64)
     labels = np.full(sequence_length, IGNORED, np.int64)
     positions = np.empty(sequence_length, np.int64)
@@ -171,6 +186,8 @@ def _example(
 class SequenceCollator:
     """Stacks examples of one length into a batch of tensors, (examples, sequence_length).
 
+    An example may also be several sequences, (sequences, sequence_length); they become as many rows of the batch.
+
     Trainer's own collator for tokenizers would add an attention mask of ones, which makes transformers overlook the
     positions that start again, so that attention would cross documents.
 
@@ -185,7 +202,8 @@ class SequenceCollator:
         self.cu_seq_lens = "flash" in attn_implementation
 
     def __call__(self, examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor | int]:
-        batch = {name: torch.from_numpy(np.stack([e[name] for e in examples])) for name in examples[0]}
+        join = np.stack if examples[0]["input_ids"].ndim == 1 else np.concatenate
+        batch = {name: torch.from_numpy(join([e[name] for e in examples])) for name in examples[0]}
         if self.cu_seq_lens and "position_ids" in batch:
             positions = batch["position_ids"].flatten()
             begins = torch.nonzero(positions == 0).flatten()

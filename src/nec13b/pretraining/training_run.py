@@ -65,14 +65,12 @@ class Stage:
         name: the recipe's, for its record.
         data: (settings, what was prepared) to what the run reads.
         next_steps: the last lines that the run prints.
-        collator: (attention backend) to what makes a batch of examples.
         initial_model: (settings, what was prepared, whole) to the model to train; see `load_initial_model`.
     """
 
     name: str
     data: Callable[[PretrainConfig, Prepared], TrainingData]
     next_steps: str
-    collator: Callable = SequenceCollator
     initial_model: Callable[..., Nec13bForCausalLM] = load_initial_model
 
 
@@ -137,7 +135,7 @@ def _run(stage: Stage, config: PretrainConfig) -> None:
             tokens_per_second_at_best=plan.compute.tokens_per_second_at_best,
             train_dataset=data.train,
             eval_dataset=data.held_out or None,
-            data_collator=stage.collator(attention),
+            data_collator=SequenceCollator(attention),
             processing_class=tokenizer,
         )
 

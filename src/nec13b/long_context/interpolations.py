@@ -1,0 +1,35 @@
+"""The ways to stretch a window, by name: the project's own and its rivals (docs/long_context.md)."""
+
+import math
+
+from ..errors import InputError
+from ..rope_interpolation import RopeInterpolation
+
+INTERPOLATIONS = {
+    "own": "frequencies that turn once or more within the old window stay; slower ones are divided, up to the factor",
+    "none": "the frequencies stay",
+    "linear": "all are divided by the factor (position interpolation)",
+    "ntk": "a larger base, which divides the slowest frequency by the factor",
+    "yarn": "by parts between 1 and 32 turns, and a temperature",
+}
+
+
+def interpolation_named(name: str, factor: float, window: int) -> RopeInterpolation:
+    """One of `INTERPOLATIONS`.
+
+    Args:
+        name: which.
+        factor: new window divided by the old one.
+        window: the old one, in tokens.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in INTERPOLATIONS:
+        raise InputError(f"interpolation must be one of {', '.join(INTERPOLATIONS)}, not {name!r}")
+    if name == "own":
+        return RopeInterpolation("by_parts", factor, window)
+    if name == "yarn":
+        temperature = (0.1 * math.log(factor) + 1) ** -2
+        return RopeInterpolation("by_parts", factor, window, 1.0, 32.0, "linear", attention_temperature=temperature)
+    return RopeInterpolation(name, factor, window)
