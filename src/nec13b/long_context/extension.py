@@ -58,13 +58,16 @@ def base_config(config: ExtendContextConfig) -> PreTrainedConfig:
     """
     if not config.model:
         raise InputError("--model, the checkpoint to extend, is missing; recipes/pretrain.py makes one")
+    return config_of_checkpoint(config.model)
+
+
+def config_of_checkpoint(path: str) -> PreTrainedConfig:
+    """The configuration of a checkpoint, in a folder or on the Hub; raises InputError where there is none."""
     try:
-        return AutoConfig.from_pretrained(config.model)
+        return AutoConfig.from_pretrained(path)
     except Exception as error:  # the Hub client and json raise many kinds
         reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"no checkpoint at {config.model}: {reason}; recipes/pretrain.py makes one (--output_dir runs/pretrain)"
-        ) from None
+        raise InputError(f"no checkpoint at {path}: {reason}; recipes/pretrain.py makes one") from None
 
 
 def load_extended_model(config: ExtendContextConfig, prepared: Prepared, whole: bool = False) -> Nec13bForCausalLM:

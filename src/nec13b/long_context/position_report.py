@@ -1,0 +1,97 @@
+"""What a comparison of losses by position says: a table, numbers for machines, and figure 2."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from .position_losses import Estimate, Losses, bucket_means, estimate, paired
+
+SHORT = "short documents"
+
+
+def column_names(ranges: list[tuple[int, int]], has_short: bool) -> list[str]:
+    """`16-32`, ..., and the short documents."""
+    return [f"{low:,}-{high:,}" for low, high in ranges] + ([SHORT] if has_short else [])
+
+
+def estimates(
+    label: list[Losses], ranges: list[tuple[int, int]], against: list[Losses] | None = None,
+    long: np.ndarray | None = None, short: np.ndarray | None = None,
+) -> dict[str, Estimate]:  # fmt: skip
+    """Loss of a label by range of positions and on short documents, or its difference from another label's.
+
+    Args:
+        label: its checkpoints, one a seed.
+        ranges: of positions.
+        against: the label to be compared with; negative differences are gains.
+        long, short: which documents count, as booleans; None: all.
+    """
+    if against is not None:
+        label, against = paired(label, against)
+    every = slice(None)
+    long, short = every if long is None else long, every if short is None else short
+
+    def by_range(losses: list[Losses]) -> np.ndarray:
+        return bucket_means(np.stack([one.long[long] for one in losses]), ranges)
+
+    def by_document(losses: list[Losses]) -> np.ndarray:
+        return np.stack([one.short[short, 0] / one.short[short, 1] for one in losses])
+
+    means = by_range(label) - (by_range(against) if against else 0)
+    tokens = label[0].short[short, 1]
+    found = {name: estimate(means[..., i]) for i, name in enumerate(column_names(ranges, False))} if means.size else {}
+    if len(tokens):
+        found[SHORT] = estimate(by_document(label) - (by_document(against) if against else 0), tokens)
+    return found
+
+
+def draw_by_position(
+    path: Path, labels: dict[str, list[Losses]], ranges: list[tuple[int, int]], old_window: int | None = None
+) -> Path:
+    """Loss against position for each label, and its difference from the first label, with 95% intervals.
+
+    Args:
+        path: a PNG file.
+        labels: checkpoints by label; the first is what the others are compared with.
+        ranges: of positions.
+        old_window: marked by a line.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    first, *others = labels
+    figure = Figure(figsize=(10.5 if others else 6, 4.5), dpi=140, layout="constrained")
+    panels = figure.subplots(1, 2 if others else 1, squeeze=False)[0]
+    middles = np.array([(low * high) ** 0.5 for low, high in ranges])
+    names = column_names(ranges, False)
+    colours = [f"C{i}" for i in range(len(labels))]
+    for colour, (label, losses) in zip(colours, labels.items()):
+        means = [estimates(losses, ranges)[name].mean for name in names]
+        panels[0].plot(middles, means, color=colour, marker="o", markersize=3, linewidth=1.6, label=label)
+        if label != first:
+            differences = [estimates(losses, ranges, labels[first])[name] for name in names]
+            panels[1].plot(middles, [d.mean for d in differences], color=colour, marker="o", markersize=3, label=label)
+            low, high = [d.low for d in differences], [d.high for d in differences]
+            panels[1].fill_between(middles, low, high, color=colour, alpha=0.13, linewidth=0)
+    panels[0].set_ylabel("loss (nats per token)")
+    if others:
+        panels[1].axhline(0, color="0.5", linewidth=1)
+        panels[1].set_ylabel(f"difference from {first} (nats per token)")
+    for axes in panels:
+        axes.set_xscale("log", base=2)
+        axes.set_xticks([low for low, _ in ranges] + [ranges[-1][1]])
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.set_xlabel("position in the document (tokens)")
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        if old_window:
+            axes.axvline(old_window, color="0.6", linestyle=":", linewidth=1)
+            axes.annotate("old window", (old_window, 1), xycoords=("data", "axes fraction"), fontsize=8, color="0.4",
+                          ha="right", va="top", rotation=90)  # fmt: skip
+    panels[0].legend(frameon=False, fontsize=8)
+    temporary = path.with_name(f".{path.stem}.tmp.png")
+    FigureCanvasAgg(figure).print_png(temporary)
+    os.replace(temporary, path)
+    return path
