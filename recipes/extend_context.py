@@ -16,7 +16,7 @@ The same command continues a run that was interrupted. docs/long_context.md expl
 import sys
 
 from nec13b.long_context import ExtendContextConfig
-from nec13b.long_context.extension import load_extended_model, text_of_both_lengths
+from nec13b.long_context.extension import extended_rope, load_extended_model, text_of_both_lengths
 from nec13b.pretraining.training_run import Stage, run_training
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
@@ -26,7 +26,7 @@ Next: loss against position, before and after   python evaluation/loss_by_positi
 
 def main() -> None:
     config = parse_recipe_config(ExtendContextConfig, __file__)
-    stage = Stage("extend_context", text_of_both_lengths, NEXT_STEPS, load_extended_model)
+    stage = Stage("extend_context", text_of_both_lengths, NEXT_STEPS, extended_rope, load_extended_model)
     for flags in config.flags_of_runs():
         run_training(stage, parse_recipe_config(ExtendContextConfig, __file__, sys.argv[1:] + flags))
 

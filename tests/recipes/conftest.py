@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from run_losses import losses
 
 from nec13b.corpus import parse_sources, read_documents
 from nec13b.pretraining import write_token_shards
+
+# What a launch on the CPU changes in a config for GPUs.
+ON_CPU = {"num_machines": 1, "mixed_precision": "no"}
 
 
 @dataclass
@@ -80,3 +84,21 @@ def start_recipe(root):
     for process in processes:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def command(root, tmp_path):
+    """The command line that runs a recipe under an accelerate config with other sizes on the CPU, into tmp_path/run."""
+
+    def build(name, processes, flags, recipe="pretrain", **sizes):
+        config = yaml.safe_load((root / "accelerate_configs" / f"{name}.yaml").read_text())
+        config |= {**ON_CPU, "num_processes": processes}
+        for dimension, size in sizes.items():
+            config["parallelism_config"][f"parallelism_config_{dimension}_size"] = size
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(config))
+        launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path)]
+        launcher += ["--main_process_port", "0", str(root / "tests" / "recipes" / "cpu_as_gpu.py")]
+        return [*launcher, str(root / "recipes" / f"{recipe}.py"), *flags, "--output_dir", str(tmp_path / "run")]
+
+    return build

@@ -1,8 +1,11 @@
-"""What runs are compared by: every loss that they have written."""
+"""Runs of recipes, and what they are compared by: every loss that they have written."""
 
 import re
+import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from nec13b.pretraining.callbacks import read_metrics
 
@@ -26,3 +29,17 @@ def wait_for_step(output, process, step, log=None):
         assert process.poll() is None, log.read_text() if log else process.stdout.read()
         time.sleep(0.01)
     raise AssertionError("the run did not get to that step")
+
+
+def run(command, **more) -> str:
+    """Runs a command to its end and returns what it said; it must not fail."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240, **more)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return done.stdout
+
+
+def assert_same(ours, theirs):
+    """The same losses at the same steps, up to the order of additions."""
+    for (*one, first), (*two, second) in zip(theirs, ours, strict=True):
+        assert one == two
+        assert second == pytest.approx(first, abs=2e-5)

@@ -8,50 +8,9 @@ import subprocess
 import sys
 
 import pytest
-import yaml
-from run_losses import losses, wait_for_step
+from run_losses import assert_same, losses, run, wait_for_step
 
 pytestmark = pytest.mark.slow
-
-# What a launch on the CPU changes in a config for GPUs.
-ON_CPU = {"num_machines": 1, "mixed_precision": "no"}
-
-
-@pytest.fixture
-def command(root, small_run, tmp_path):
-    """The command line that runs a config with other sizes on the CPU."""
-
-    def build(name, processes, *flags, **sizes):
-        config = yaml.safe_load((root / "accelerate_configs" / f"{name}.yaml").read_text())
-        config |= {**ON_CPU, "num_processes": processes}
-        for dimension, size in sizes.items():
-            config["parallelism_config"][f"parallelism_config_{dimension}_size"] = size
-        path = tmp_path / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(config))
-        launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(path)]
-        launcher += ["--main_process_port", "0", str(root / "tests" / "recipes" / "cpu_as_gpu.py")]
-        return [
-            *launcher,
-            str(root / "recipes" / "pretrain.py"),
-            *small_run,
-            *flags,
-            "--output_dir",
-            str(tmp_path / "run"),
-        ]
-
-    return build
-
-
-def run(command, **more) -> str:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240, **more)
-    assert done.returncode == 0, done.stdout[-5000:]
-    return done.stdout
-
-
-def assert_same(ours, theirs):
-    for (*one, first), (*two, second) in zip(theirs, ours, strict=True):
-        assert one == two
-        assert second == pytest.approx(first, abs=2e-5)
 
 
 @pytest.mark.parametrize(
@@ -61,16 +20,16 @@ def assert_same(ours, theirs):
         ("fsdp_cp_1x8", 2, {"dp_shard": 1, "cp": 2}),
     ],
 )
-def test_it_follows_one_process(command, one_process, tmp_path, name, processes, sizes):
-    run(command(name, processes, **sizes))
+def test_it_follows_one_process(command, small_run, one_process, tmp_path, name, processes, sizes):
+    run(command(name, processes, small_run, **sizes))
     assert_same(losses(tmp_path / "run"), one_process)
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
 
 
-def test_tensor_parallel_it_follows_one_process_and_resumes(root, command, one_process, tmp_path):
+def test_tensor_parallel_it_follows_one_process_and_resumes(root, command, small_run, one_process, tmp_path):
     """Sharded over two pairs of ranks, each of which shares its matrix products; checkpoints are ours here."""
     output = tmp_path / "run"
-    again = command("hsdp_tp_64x8", 4, dp_replicate=1, dp_shard=2, tp=2)
+    again = command("hsdp_tp_64x8", 4, small_run, dp_replicate=1, dp_shard=2, tp=2)
     said = run(again)
     assert "32 x 2 x 4 steps x 2 processes" in said
     whole = losses(output)
@@ -90,10 +49,10 @@ def test_tensor_parallel_it_follows_one_process_and_resumes(root, command, one_p
 
 
 @pytest.mark.parametrize("name", ["zero1_64x8", "zero3_64x8"])
-def test_deepspeed_follows_one_process_and_resumes(command, one_process, tmp_path, name):
+def test_deepspeed_follows_one_process_and_resumes(command, small_run, one_process, tmp_path, name):
     if not importlib.util.find_spec("deepspeed"):
         pytest.skip("deepspeed is not installed: pip install -e '.[deepspeed]' (DS_BUILD_OPS=0 where there is no CUDA)")
-    output, again = tmp_path / "run", command(name, 2)
+    output, again = tmp_path / "run", command(name, 2, small_run)
     environment = {**os.environ, "DS_ACCELERATOR": "cpu"}
     run(again, env=environment)
     assert_same(losses(output), one_process)
@@ -103,8 +62,8 @@ def test_deepspeed_follows_one_process_and_resumes(command, one_process, tmp_pat
     assert_same(losses(output), one_process)
 
 
-def test_a_killed_rank_ends_the_run_and_the_same_command_goes_on(command, one_process, tmp_path):
-    output, log, again = tmp_path / "run", tmp_path / "log", command("fsdp_1x8", 2)
+def test_a_killed_rank_ends_the_run_and_the_same_command_goes_on(command, small_run, one_process, tmp_path):
+    output, log, again = tmp_path / "run", tmp_path / "log", command("fsdp_1x8", 2, small_run)
     process = subprocess.Popen(again, stdout=log.open("w"), stderr=subprocess.STDOUT)
     try:
         wait_for_step(output, process, 5, log)
@@ -124,9 +83,9 @@ def workers(launcher: int) -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
-def test_a_batch_that_the_processes_cannot_share_is_one_line(command, tmp_path):
+def test_a_batch_that_the_processes_cannot_share_is_one_line(command, small_run, tmp_path):
     done = subprocess.run(
-        command("fsdp_1x8", 2, "--tokens_per_batch", "320"), capture_output=True, text=True, timeout=120
+        command("fsdp_1x8", 2, [*small_run, "--tokens_per_batch", "320"]), capture_output=True, text=True, timeout=120
     )
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("error")]

@@ -25,13 +25,14 @@ def old_window(base: PreTrainedConfig) -> int:
     return base.max_position_embeddings
 
 
-def extended_rope(config: ExtendContextConfig, base: PreTrainedConfig) -> RopeInterpolation:
+def extended_rope(config: ExtendContextConfig) -> RopeInterpolation:
     """The interpolation that the settings ask for, from the frequencies that the model was first trained with.
 
     Raises:
-        InputError: the window does not grow, the checkpoint has a rope type that is not ours or plain, or an option of
+        InputError: there is no such checkpoint, the window does not grow, the checkpoint has a rope type that is not ours or plain, or an option of
             the interpolation is wrong.
     """
+    base = base_config(config)
     kind = (base.rope_parameters or {}).get("rope_type", "default")
     if kind not in ("default", "interpolation"):
         raise InputError(f"{config.model} has rotary embeddings of the type {kind}, which cannot be extended again")
@@ -73,7 +74,7 @@ def config_of_checkpoint(path: str) -> PreTrainedConfig:
 def load_extended_model(config: ExtendContextConfig, prepared: Prepared, whole: bool = False) -> Nec13bForCausalLM:
     """The checkpoint's weights with the new window and its frequencies; arguments as for `load_initial_model`."""
     base = base_config(config)
-    rope = extended_rope(config, base).to_rope_parameters(base.rope_parameters["rope_theta"])
+    rope = extended_rope(config).to_rope_parameters(base.rope_parameters["rope_theta"])
     changes = {"rope_parameters": rope, "max_position_embeddings": config.sequence_length}
     return load_initial_model(config, prepared, whole, changes)
 
@@ -89,7 +90,7 @@ def text_of_both_lengths(config: ExtendContextConfig, prepared: Prepared) -> Tra
         config.per_device_train_batch_size, config.max_steps * config.sequences_per_batch, config.seed, across,
     )  # fmt: skip
     held_out = held_out_lengths(shards, window, short_length, config.eval_sequences, across)
-    rope = extended_rope(config, base)
+    rope = extended_rope(config)
     decisive = {"mixture": proportions, "short_share": config.short_share, "short_length": short_length,
                 "rope_parameters": rope.to_rope_parameters(base.rope_parameters["rope_theta"])}  # fmt: skip
     lines = [line_of_interpolation(config, rope, base), *lines_of_lengths(shards, train, held_out)]

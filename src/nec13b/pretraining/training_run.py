@@ -65,12 +65,14 @@ class Stage:
         name: the recipe's, for its record.
         data: (settings, what was prepared) to what the run reads.
         next_steps: the last lines that the run prints.
+        check: (settings) raises InputError where they cannot work out; asked before anything is made.
         initial_model: (settings, what was prepared, whole) to the model to train; see `load_initial_model`.
     """
 
     name: str
     data: Callable[[PretrainConfig, Prepared], TrainingData]
     next_steps: str
+    check: Callable[[PretrainConfig], object] = lambda config: None
     initial_model: Callable[..., Nec13bForCausalLM] = load_initial_model
 
 
@@ -90,6 +92,7 @@ def _run(stage: Stage, config: PretrainConfig) -> None:
     record = RunRecord(stage.name, config, config.seed)
     use_cpu_threads(config)
     attention = choose_attention(config)
+    stage.check(config)
     with config.main_process_first(local=False):
         if is_main:
             claim_output_dir(output, config.overwrite_output_dir)
