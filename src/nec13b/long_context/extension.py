@@ -29,8 +29,8 @@ def extended_rope(config: ExtendContextConfig) -> RopeInterpolation:
     """The interpolation that the settings ask for, from the frequencies that the model was first trained with.
 
     Raises:
-        InputError: there is no such checkpoint, the window does not grow, the checkpoint has a rope type that is not ours or plain, or an option of
-            the interpolation is wrong.
+        InputError: there is no such checkpoint, its window does not grow, its rope type is neither ours nor the plain
+            one, or an option of the interpolation is wrong.
     """
     base = base_config(config)
     kind = (base.rope_parameters or {}).get("rope_type", "default")

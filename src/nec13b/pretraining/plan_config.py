@@ -8,11 +8,8 @@ from .layout import Layout
 
 
 @dataclass
-class PlanConfig(PretrainConfig):
-    """Reckons memory, time and communication of a pre-training run, without building the model.
-
-    Takes every setting of pretrain.py, from the same file and flags.
-    """
+class PlanSettings:
+    """The machines that a run is planned for; stands before the run's own settings among the bases of a class."""
 
     machine: str | None = field(
         default=None, metadata={"help": "accelerate config of the machines. Default: one process on this CPU."}
@@ -53,3 +50,11 @@ class PlanConfig(PretrainConfig):
         if not self.machine:
             return Layout(use_cpu=True)
         return Layout.from_accelerate_config(self.machine, self.num_machines, self.num_processes)
+
+
+@dataclass
+class PlanConfig(PlanSettings, PretrainConfig):
+    """Reckons memory, time and communication of a pre-training run, without building the model.
+
+    Takes every setting of pretrain.py, from the same file and flags; with --of extend_context, those of that recipe.
+    """
