@@ -34,13 +34,13 @@ def model():
 @pytest.fixture
 def text(shards_of):
     shards = shards_of({"ja": [90, 40, 10, 100], "en": [64, 30]}, vocab_size=512)
-    return HeldOutText.of(shards, window=64, short_length=48, documents=5, split="train")
+    return HeldOutText.of(shards, window=64, short_length=36, documents=5, split="train")
 
 
 def test_long_and_short_documents_are_told_apart(text):
     assert (text.long_domains, text.short_domains) == (["en", "ja", "ja"], ["en", "ja"])
     assert text.long[:, 0].tolist() == [1, 1, 141]  # the first token of each, which is its number in the stream
-    assert [len(ids) for ids in text.short] == [30, 40]
+    assert [len(ids) for ids in text.short] == [30, 36]
     assert [part.tolist() for part in text.only("ja")] == [[False, True, True], [False, True]]
 
 

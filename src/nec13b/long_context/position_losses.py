@@ -30,7 +30,7 @@ class HeldOutText:
     Attributes:
         long: token ids of the first `window` tokens of long documents, int64, shape (documents, window).
         long_domains: the domain of each.
-        short: token ids of each short document.
+        short: token ids of the beginning of each short document, as much as the old window holds.
         short_domains: the domain of each.
     """
 
@@ -45,8 +45,8 @@ class HeldOutText:
 
         Args:
             shards: the tokens.
-            window: how many tokens of a long document are read; shorter documents are not long.
-            short_length: a short document has at most so many tokens, and more than the first bucket.
+            window: how many tokens of a long document are read; shorter documents are short.
+            short_length: how many tokens of a short document are read.
             documents: most documents of each domain and length.
             split: `held_out`, or `train` for the curious.
 
@@ -60,8 +60,9 @@ class HeldOutText:
             for document in np.flatnonzero(lengths >= window)[:documents]:
                 long.append(stream.window(int(ends[document] - lengths[document]), window))
                 long_domains.append(domain)
-            for document in np.flatnonzero((lengths > FIRST_BUCKET) & (lengths <= short_length))[:documents]:
-                short.append(stream.window(int(ends[document] - lengths[document]), int(lengths[document])))
+            for document in np.flatnonzero((lengths > FIRST_BUCKET) & (lengths < window))[:documents]:
+                length = min(int(lengths[document]), short_length)
+                short.append(stream.window(int(ends[document] - lengths[document]), length))
                 short_domains.append(domain)
         if not long:
             raise InputError(

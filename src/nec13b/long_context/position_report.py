@@ -1,10 +1,13 @@
 """What a comparison of losses by position says: a table, numbers for machines, and figure 2."""
 
+import math
 import os
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from .interpolations import INTERPOLATIONS, interpolation_named
 from .position_losses import Estimate, Losses, bucket_means, estimate, paired
 
 SHORT = "short documents"
@@ -57,7 +60,6 @@ def draw_by_position(
         ranges: of positions.
         old_window: marked by a line.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     first, *others = labels
@@ -91,6 +93,48 @@ def draw_by_position(
             axes.annotate("old window", (old_window, 1), xycoords=("data", "axes fraction"), fontsize=8, color="0.4",
                           ha="right", va="top", rotation=90)  # fmt: skip
     panels[0].legend(frameon=False, fontsize=8)
+    return _write(path, figure)
+
+
+def draw_divisors(
+    path: Path, window: int = 2048, factor: float = 4.0, head_dim: int = 128, theta: float = 10000.0
+) -> Path:
+    """By how much each method divides each frequency, against how often it turns within the old window.
+
+    Args:
+        path: a PNG file.
+        window, factor: the old window, in tokens, and how often the new one holds it.
+        head_dim, theta: of the rotary embeddings; all of them have the 13B model's values by default.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.2), dpi=140, layout="constrained")
+    axes = figure.add_subplot()
+    frequencies = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float) / head_dim)
+    turns = (window * frequencies / (2 * math.pi)).numpy()
+    axes.axvspan(turns.min() / 1.5, 1, color="0.5", alpha=0.1, linewidth=0)
+    axes.text(
+        1 / 1.15, 1.02, "angles not all seen\nin the old window", ha="right", va="bottom", fontsize=8, color="0.4"
+    )
+    for name in INTERPOLATIONS:
+        divisors = interpolation_named(name, factor, window).divisors(frequencies).numpy()
+        axes.plot(turns, divisors, marker="o", markersize=2.5, linewidth=2 if name == "own" else 1, label=name,
+                  zorder=3 if name == "own" else 2)  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlabel(f"full turns within the old window of {window:,} tokens (fast frequencies on the right)")
+    axes.set_ylabel("divided by")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, fontsize=9)
+    return _write(path, figure)
+
+
+def _write(path: Path, figure) -> Path:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     temporary = path.with_name(f".{path.stem}.tmp.png")
     FigureCanvasAgg(figure).print_png(temporary)
     os.replace(temporary, path)
