@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..corpus import parse_sources, read_documents
+from ..corpus.sample import sample_documents
 from ..errors import InputError
 from .position_losses import token_losses
 
@@ -104,8 +104,8 @@ def copies(
 
 def _filler(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The Japanese documents of the built-in sample, one after another."""
-    documents = [d.text for d in read_documents(parse_sources("sample")) if d.domain == "ja"]
-    return tokenizer("\n".join(documents), add_special_tokens=False)["input_ids"]
+    text = "\n".join(document.text for document in sample_documents("ja"))
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def _begin(tokenizer: PreTrainedTokenizerBase) -> list[int]:
