@@ -7,11 +7,17 @@ import pytest
 import yaml
 
 from nec13b.errors import InputError
+from nec13b.long_context import ExtendContextConfig
 from nec13b.pretraining import PackTokensConfig, PretrainConfig, accumulation_steps
 from nec13b.recipe_config import parse_recipe_config
 from nec13b.tokenization.settings import TrainTokenizerConfig
 
-RECIPES = {"pretrain": PretrainConfig, "pack_tokens": PackTokensConfig, "train_tokenizer": TrainTokenizerConfig}
+RECIPES = {
+    "pretrain": PretrainConfig,
+    "extend_context": ExtendContextConfig,
+    "pack_tokens": PackTokensConfig,
+    "train_tokenizer": TrainTokenizerConfig,
+}
 
 
 @dataclass
@@ -77,13 +83,16 @@ def test_yaml_is_checked_as_flags_are(parse, config, said):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("preset", ["tiny", "13b"])
-@pytest.mark.parametrize("name", RECIPES)
-def test_presets_parse_and_know_the_same_keys(root, name, preset, monkeypatch, tmp_path):
+PRESETS = [(name, f"{size}/{name}") for name in RECIPES for size in ("tiny", "13b") if name != "extend_context"]
+PRESETS += [("extend_context", f) for f in ("tiny/extend_context", "13b/extend_context_8k", "13b/extend_context_32k")]
+
+
+@pytest.mark.parametrize(("name", "preset"), PRESETS)
+def test_presets_parse(root, name, preset, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    path = root / "recipes" / "configs" / preset / f"{name}.yaml"
+    path = root / "recipes" / "configs" / f"{preset}.yaml"
     flags = ["--config", str(path)]
-    if name == "pretrain":
+    if name in ("pretrain", "extend_context"):
         flags += ["--bf16", "false", "--cpu_threads", "1"]  # bf16 needs the machine that the preset is for
     config = parse_recipe_config(RECIPES[name], str(root / "recipes" / f"{name}.py"), flags)
     assert set(yaml.safe_load(path.read_text())) <= set(vars(config)) | {"eval_on_start"}

@@ -33,6 +33,30 @@ def test_the_papers_run(run_recipe, root, tmp_path):
     assert f"{plan['compute']['gpu_hours']:,.1f}" in outcome.out
 
 
+@pytest.mark.parametrize(
+    ("window", "layout", "data_ranks", "steps"),
+    [("8k", "hsdp_64x8", 512, 1000), ("32k", "fsdp_cp_64x8", 128, 500)],
+)
+def test_extending_the_papers_model(run_recipe, root, tmp_path, window, layout, data_ranks, steps):
+    outcome = run_recipe(
+        "plan", "--of", "extend_context", "--config", root / f"recipes/configs/13b/extend_context_{window}.yaml",
+        "--machine", root / f"accelerate_configs/{layout}.yaml", "--output", tmp_path,
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert plan["shape"]["parameters"] == 13_201_986_560
+    assert plan["work"]["accumulation"] == 1
+    assert plan["fits"]
+    assert f"x {data_ranks} processes with different data" in outcome.out
+    assert f"{steps:,}, " in outcome.out
+
+
+def test_a_recipe_that_has_no_plan(run_recipe):
+    outcome = run_recipe("plan", "--of", "chat")
+    assert outcome.status == 2
+    assert outcome.err == "error: --of must be one of pretrain, extend_context, not 'chat'\n"
+
+
 def test_flags_win_over_both_files(run_recipe, root, tmp_path):
     outcome = run_recipe(
         "plan", "--config", root / "recipes/configs/13b/pretrain.yaml", "--machine",
