@@ -29,9 +29,9 @@ TOKENS_A_PARAMETER = 5
 VOCABULARY, LENGTH, BATCH = 8192, 256, 8192
 # hidden, feed-forward, layers, heads, learning rate
 SIZES = {
-    "XS": (48, 128, 3, 3, 6e-3),
-    "S": (72, 192, 4, 3, 4.5e-3),
-    "M": (112, 304, 4, 4, 3.5e-3),
+    "XS": (40, 112, 3, 4, 6e-3),
+    "S": (56, 152, 3, 4, 5e-3),
+    "M": (80, 224, 4, 4, 4e-3),
     "L": (192, 512, 6, 6, 2.5e-3),
 }
 EVALUATIONS = 20
