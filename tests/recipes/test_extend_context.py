@@ -75,7 +75,7 @@ def test_it_goes_on_from_its_checkpoint_along_the_same_losses(extended, extensio
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "sizes"), [("cpu_2proc", {}), ("fsdp_cp_64x8", {"dp_replicate": 1, "dp_shard": 1, "cp": 2})]
+    ("name", "sizes"), [("fsdp_1x8", {}), ("fsdp_cp_64x8", {"dp_replicate": 1, "dp_shard": 1, "cp": 2})]
 )
 def test_on_two_processes_it_follows_one(command, extended, extension, tmp_path, name, sizes):
     """Data parallel, where one process may read long text while the other reads short; and sharing each sequence."""
