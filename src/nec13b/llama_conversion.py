@@ -29,24 +29,37 @@ def llama_from_nec13b(model: Nec13bForCausalLM) -> LlamaForCausalLM:
         InputError: the interpolation scales attention by the length, which Llama cannot.
     """
     settings = _settings(model.config)
-    interpolation = RopeInterpolation.of(model.config)
-    if interpolation:
-        if interpolation.log_length_attention:
-            raise InputError(
-                "a plain Llama has no attention scaled by length (log_length_attention); keep it as nec13b"
-            )
-        divisors = interpolation.divisors(inverse_frequencies_of(model.config)).tolist()
-        settings["rope_parameters"] = {
-            "rope_type": "longrope",
-            "rope_theta": model.config.rope_parameters["rope_theta"],
-            "short_factor": divisors,
-            "long_factor": divisors,
-            "factor": float(interpolation.factor),
-            "attention_factor": interpolation.attention_scaling,
-            "original_max_position_embeddings": interpolation.original_max_position_embeddings
-            or model.config.max_position_embeddings,
-        }
+    rope = longrope_parameters(model.config)
+    if rope:
+        settings["rope_parameters"] = rope
     return _with_weights_of(model, LlamaForCausalLM, LlamaConfig(**settings))
+
+
+def longrope_parameters(config: Nec13bConfig) -> dict | None:
+    """The `rope_parameters` of a plain Llama that turns its channels as this configuration does.
+
+    Returns:
+        Those of transformers' `longrope`; None where the frequencies are not interpolated by this project.
+
+    Raises:
+        InputError: the interpolation scales attention by the length, which Llama cannot.
+    """
+    interpolation = RopeInterpolation.of(config)
+    if interpolation is None:
+        return None
+    if interpolation.log_length_attention:
+        raise InputError("a plain Llama has no attention scaled by length (log_length_attention); keep it as nec13b")
+    divisors = interpolation.divisors(inverse_frequencies_of(config)).tolist()
+    return {
+        "rope_type": "longrope",
+        "rope_theta": config.rope_parameters["rope_theta"],
+        "short_factor": divisors,
+        "long_factor": divisors,
+        "factor": float(interpolation.factor),
+        "attention_factor": interpolation.attention_scaling,
+        "original_max_position_embeddings": interpolation.original_max_position_embeddings
+        or config.max_position_embeddings,
+    }
 
 
 def load_as_nec13b(path: str | os.PathLike, changes: dict | None = None, **kwargs) -> Nec13bForCausalLM:

@@ -1,0 +1,1 @@
+"""A trained model leaves the house here, in formats that run without this project's code."""
