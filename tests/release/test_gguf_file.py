@@ -13,6 +13,7 @@ from nec13b import Nec13bConfig, Nec13bForCausalLM
 from nec13b.corpus.sample import sample_documents
 from nec13b.errors import InputError
 from nec13b.release.gguf_file import write_gguf
+from nec13b.tokenization.bpe import FIRST_TOKENS
 
 INTERPOLATED = {
     "rope_type": "interpolation", "rope_theta": 10000.0, "method": "by_parts", "factor": 4.0,
@@ -49,26 +50,24 @@ class LlamaCpp:
         self.server = xllamacpp.Server(parameters)
 
     def log_probabilities(self, ids: list[int]) -> dict[int, float]:
-        """The ten likeliest next tokens."""
-        answer = self.server.handle_completions(
-            {"prompt": ids, "max_tokens": 1, "temperature": 0.0, "logprobs": 10, "cache_prompt": False}
-        )
-        likeliest = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        return {one["id"]: one["logprob"] for one in likeliest}
+        """The ten likeliest next tokens, where the likeliest is a whole character and no end."""
+        answer = self._post("completion", prompt=ids, n_predict=1, n_probs=10, ignore_eos=True)
+        return {one["id"]: one["logprob"] for one in answer["completion_probabilities"][0]["top_logprobs"]}
 
     def greedy(self, ids: list[int], tokens: int) -> str:
         """What it writes."""
-        answer = self.server.handle_completions({"prompt": ids, "max_tokens": tokens, "temperature": 0.0})
-        return answer["choices"][0]["text"]
+        return self._post("completion", prompt=ids, n_predict=tokens)["content"]
 
     def tokenize(self, text: str) -> list[int]:
         """Its tokens of a text."""
-        body = json.dumps({"content": text, "add_special": False, "parse_special": False}).encode()
-        request = urllib.request.Request(
-            f"{self.server.listening_address}/tokenize", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)["tokens"]
+        return self._post("tokenize", content=text, add_special=False, parse_special=False)["tokens"]
+
+    def _post(self, path: str, **body) -> dict:
+        data = json.dumps({"temperature": 0.0, "cache_prompt": False, **body}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.server.listening_address}/{path}", data, headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +94,10 @@ def test_llama_cpp_gives_the_models_probabilities(written, length):
 def test_llama_cpp_runs_other_shapes_and_precisions(tokenizer, tmp_path, changes, dtype):
     model = small_model(tokenizer, **changes).to(dtype)
     llama_cpp = LlamaCpp(write_gguf(model, tokenizer.tokenizer, tmp_path / "model.gguf"))
-    ids = torch.arange(400, 440)[None]
-    ours = torch.log_softmax(model.float()(ids).logits[0, -1], -1)
+    prompts = torch.randint(300, 1000, (20, 40), generator=torch.Generator().manual_seed(0))
+    likeliest = model.float()(prompts).logits[:, -1].argmax(-1)
+    ids = prompts[likeliest > len(FIRST_TOKENS)][:1]
+    ours = torch.log_softmax(model(ids).logits[0, -1], -1)
     for token, value in llama_cpp.log_probabilities(ids[0].tolist()).items():
         assert value == pytest.approx(ours[token].item(), abs=CLOSE if dtype == torch.float32 else 0.1)
 
