@@ -1,4 +1,4 @@
-"""Long context: a base model learns to use a longer window, and loses nothing on short text (section 2(4)).
+"""Long context: a base model learns to use a longer window, on long and short text together (section 2(4)).
 
 Reads    a checkpoint (nec13b or Llama), and a corpus or packed tokens that hold long documents
 Writes   <output_dir>/model        the model with the new window and its tokenizer, for from_pretrained
@@ -20,15 +20,22 @@ from nec13b.long_context.extension import extended_rope, load_extended_model, te
 from nec13b.pretraining.training_run import Stage, run_training
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
-NEXT_STEPS = """\
-Next: loss against position, before and after   python evaluation/loss_by_position.py --help"""
-
 
 def main() -> None:
     config = parse_recipe_config(ExtendContextConfig, __file__)
-    stage = Stage("extend_context", text_of_both_lengths, NEXT_STEPS, extended_rope, load_extended_model)
     for flags in config.flags_of_runs():
-        run_training(stage, parse_recipe_config(ExtendContextConfig, __file__, sys.argv[1:] + flags))
+        run = parse_recipe_config(ExtendContextConfig, __file__, sys.argv[1:] + flags)
+        run_training(
+            Stage("extend_context", text_of_both_lengths, next_steps(run), extended_rope, load_extended_model), run
+        )
+
+
+def next_steps(config: ExtendContextConfig) -> str:
+    """The command that compares the model with the one before."""
+    tokens, after = config.tokens or f"{config.output_dir}/tokens", f"{config.output_dir}/model"
+    return f"""\
+Next: python evaluation/loss_by_position.py --tokens {tokens} --window {config.sequence_length} \\
+          --models before={config.model} after={after}"""
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """From a checkpoint to the same weights with a longer window: which frequencies, which text, and what is said of it."""
 
-import math
-
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..corpus.mixture import resolve_proportions
 from ..errors import InputError
 from ..modeling_nec13b import Nec13bForCausalLM
 from ..pretraining import TokenShards
+from ..pretraining.messages import note_on_text
 from ..pretraining.preparation import Prepared, load_initial_model
 from ..pretraining.training_run import TrainingData
 from ..recipe_config import parse_mapping
@@ -112,9 +111,7 @@ def lines_of_lengths(shards: TokenShards, train: MixedLengths, held_out: dict) -
         for domain, share in text.proportions.items():
             pieces, name = text.pieces[domain], f"{domain}_{kind}"
             of_domain = pieces.tokens / shards.streams["train"][domain].tokens
-            note = "" if name in held_out else "; none of it was held out"
-            if epochs[name] > (most := shards.most_passes.get(domain, math.inf)):
-                note += f"; the mixture of the corpus allows {most:g} (max_epochs): train for fewer steps, or add text"
+            note = note_on_text(shards, domain, epochs[name], name in held_out)
             lines.append(
                 f"    {domain}: {share:.0%}, {pieces.tokens:,} tokens ({of_domain:.0%} of the domain), "
                 f"{epochs[name]:.2f} epochs{note}"

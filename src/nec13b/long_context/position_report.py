@@ -113,9 +113,7 @@ def draw_divisors(
     frequencies = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float) / head_dim)
     turns = (window * frequencies / (2 * math.pi)).numpy()
     axes.axvspan(turns.min() / 1.5, 1, color="0.5", alpha=0.1, linewidth=0)
-    axes.text(
-        1 / 1.15, 1.02, "angles not all seen\nin the old window", ha="right", va="bottom", fontsize=8, color="0.4"
-    )
+    axes.text(turns.min(), 1.06, "not all angles seen\nin the old window", va="bottom", fontsize=8, color="0.4")
     for name in INTERPOLATIONS:
         divisors = interpolation_named(name, factor, window).divisors(frequencies).numpy()
         axes.plot(turns, divisors, marker="o", markersize=2.5, linewidth=2 if name == "own" else 1, label=name,

@@ -25,14 +25,20 @@ def lines_of_domains(
     epochs, lines = train.order.epochs(len(train)), []
     for domain, share in proportions.items():
         stream = shards.streams["train"][domain]
-        note = "" if domain in held_out else "; too little held-out text to evaluate, raise held_out_fraction"
-        if epochs[domain] > (most := shards.most_passes.get(domain, math.inf)):
-            note += f"; the mixture of the corpus allows {most:g} (max_epochs): train for fewer steps, or add text"
+        note = note_on_text(shards, domain, epochs[domain], domain in held_out)
         lines.append(
             f"  {domain}: {share:.0%} of tokens, {stream.tokens:,} in {stream.documents:,} documents, "
             f"{epochs[domain]:.2f} epochs, sequences {train.filled[domain]:.2%} full{note}"
         )
     return lines
+
+
+def note_on_text(shards: TokenShards, domain: str, epochs: float, is_held_out: bool) -> str:
+    """What is to be said of a text beside its size: that none of it is evaluated, or that it is seen too often."""
+    note = "" if is_held_out else "; too little held-out text to evaluate, raise held_out_fraction"
+    if epochs > (most := shards.most_passes.get(domain, math.inf)):
+        note += f"; the mixture of the corpus allows {most:g} (max_epochs): train for fewer steps, or add text"
+    return note
 
 
 def say_what_came_out(
