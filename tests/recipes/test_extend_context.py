@@ -57,6 +57,7 @@ def test_the_model_has_the_new_window_and_everything_that_is_promised(extended, 
     assert "window: 32 -> 128 tokens; interpolation own: by_parts, factor 4" in said
     assert "long: 50% of tokens, in sequences of 128" in said
     assert "short: 50% of tokens, in sequences of 32" in said
+    assert "ja: none, the others take its place; the corpus has no short text of it" in said
     seen = {name for row in read_metrics(output) for name in row if name.startswith("loss_")}
     assert {"loss_ja_long", "loss_en_short"} <= seen
 

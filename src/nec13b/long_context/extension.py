@@ -108,6 +108,8 @@ def lines_of_lengths(shards: TokenShards, train: MixedLengths, held_out: dict) -
     epochs, lines = train.epochs(), []
     for kind, text in train.kinds.items():
         lines.append(f"  {kind}: {train.share(kind):.0%} of tokens, in sequences of {text.sequence_length:,}")
+        for domain in sorted(text.pieces.keys() - text.proportions.keys()):
+            lines.append(f"    {domain}: none, the others take its place; the corpus has no {kind} text of it")
         for domain, share in text.proportions.items():
             pieces, name = text.pieces[domain], f"{domain}_{kind}"
             of_domain = pieces.tokens / shards.streams["train"][domain].tokens
