@@ -5,18 +5,23 @@ python benchmarks/long_context.py --corpus ../shared/data/corpus_sample /usr/lib
     with the same tokens and three seeds; every method is compared with ours and with the model before, by position
 python benchmarks/long_context.py ... --quick
     one seed, an eighth of the training, in a folder of its own: to see that everything works
+python benchmarks/long_context.py ... --choose
+    variants of our own method on the first model, by which its default was chosen; a section of its own
 
 What is there is not made again, so an interrupted run goes on. Writes a section of RESULTS.md and
-docs/images/long_context*.png. The method was chosen on the first model; the second was not used for that.
+docs/images/long_context*.png. The second model was not used to choose anything.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +34,10 @@ from nec13b.long_context.lengths import long_windows
 from nec13b.long_context.position_losses import HeldOutText, Losses, buckets
 from nec13b.long_context.position_report import SHORT, draw_by_position, draw_divisors, estimates
 from nec13b.pretraining import TokenShards
+from nec13b.rope_interpolation import RopeInterpolation
 
 ROOT = Path(__file__).parent.parent
-BEFORE, OURS = "before", "ours"
+BEFORE, OURS, SEARCHED = "before", "ours", "searched"
 SEEDS = (1, 2, 3)
 MIX = ["--short_share", "0.5"]
 METHODS = {
@@ -41,8 +47,18 @@ METHODS = {
     "linear": ["--interpolation", "linear", *MIX],
     "larger base": ["--interpolation", "ntk", *MIX],
     "YaRN": ["--interpolation", "yarn", *MIX],
-    "searched": MIX,  # its factors are found first
+    SEARCHED: MIX,  # its divisors are found first
     OURS: ["--interpolation", "own", *MIX],
+}
+VARIANTS: dict[str, dict] = {  # fields of RopeInterpolation that differ from our own choice
+    "turns 0.125 to 0.5": {"low_rotations": 0.125, "high_rotations": 0.5},
+    "turns 0.25 to 1": {"low_rotations": 0.25, "high_rotations": 1.0},
+    "turns 0.5 to 2": {"low_rotations": 0.5, "high_rotations": 2.0},
+    "turns 1 to 4": {"low_rotations": 1.0, "high_rotations": 4.0},
+    "turns 0.25 to 4": {"low_rotations": 0.25, "high_rotations": 4.0},
+    "turns 0.5 to 2, log-length": {"low_rotations": 0.5, "high_rotations": 2.0, "log_length_attention": True},
+    "turns 0.25 to 1, log-length": {"low_rotations": 0.25, "high_rotations": 1.0, "log_length_attention": True},
+    "turns 0.5 to 2, temperature 0.9": {"low_rotations": 0.5, "high_rotations": 2.0, "attention_temperature": 0.9},
 }
 LEAST_GAIN_ON_LINEAR = 0.05
 
@@ -71,6 +87,11 @@ class Setup:
     rate: float = 3e-3
     extension_rate: float = 5e-4
 
+    @property
+    def new_window(self) -> int:
+        """Tokens after the extension."""
+        return self.window * self.factor
+
 
 SETUPS = {
     "first": Setup(192, 512, 4, 6, 256, 4, "ja=0.6,en=0.25,code=0.15", 8_000_000, 500_000),
@@ -85,26 +106,37 @@ def main() -> None:
     parser.add_argument("--corpus", nargs="+", required=True)
     parser.add_argument("--output_dir", default="runs/long_context")
     parser.add_argument("--setups", nargs="+", choices=SETUPS, default=list(SETUPS))
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="some of them, to try; writes no section")
+    parser.add_argument("--choose", action="store_true", help="compare variants of our own method on the first model")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time; they share the cores")
     parser.add_argument("--quick", action="store_true", help="one seed and an eighth of the tokens; writes no section")
     arguments = parser.parse_args()
     output = Path(arguments.output_dir + ("_quick" if arguments.quick else ""))
-    started, sections = time.monotonic(), []
-    tokens = pack(arguments.corpus, output)
-    for name in arguments.setups:
-        sections.append(compare(name, tokens, output, arguments))
-    draw_divisors(ROOT / "docs" / "images" / "long_context_divisors.png")
-    body = "\n\n".join(sections)
+    started, shrink = time.monotonic(), 8 if arguments.quick else 1
+    data = pack(arguments.corpus, output)
+    setups = list(SETUPS)[:1] if arguments.choose else arguments.setups
+    comparisons = [Comparison(name, SETUPS[name], data, output / name, shrink, arguments.jobs) for name in setups]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(lambda comparison: comparison.pretrain(min(arguments.jobs, len(setups))), comparisons))
+        if arguments.choose:
+            body = comparisons[0].variants(pool, SEEDS[:1])
+        else:
+            seeds = SEEDS[:1] if arguments.quick else SEEDS
+            body = "\n\n".join(comparison.methods(pool, seeds) for comparison in comparisons)
     print(body)
-    if not arguments.quick and arguments.methods == list(METHODS) and arguments.setups == list(SETUPS):
-        minutes = (time.monotonic() - started) / 60
-        head = (f"`python benchmarks/long_context.py --corpus {' '.join(Path(c).name for c in arguments.corpus)}` on "
-                f"{machine()}; this call took {minutes:.0f} minutes.\n\n")  # fmt: skip
-        write_section("Long context", head + body)
+    if arguments.quick or not (arguments.choose or setups == list(SETUPS)):
+        return
+    command = f"`python benchmarks/long_context.py --corpus {' '.join(Path(c).name for c in arguments.corpus)}"
+    command += f"{' --choose' * arguments.choose}` on {machine()}, {arguments.jobs} trainings at a time; "
+    command += f"this call took {(time.monotonic() - started) / 60:.0f} minutes.\n\n"
+    write_section("Long context" + ": choosing the ramp" * arguments.choose, command + body)
+    if not arguments.choose:
+        draw_divisors(ROOT / "docs" / "images" / "long_context_divisors.png")
+        for comparison in comparisons:
+            comparison.draw(ROOT / "docs" / "images" / f"long_context_{comparison.name}.png")
 
 
 def recipe(name: str, *flags) -> None:
-    """Runs a recipe on all cores."""
+    """Runs a recipe."""
     command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *map(str, flags)]
     done = subprocess.run(command, env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True, text=True)
     if done.returncode:
@@ -118,34 +150,170 @@ def pack(corpus: list[str], output: Path) -> Path:
     return output / "data"
 
 
-def pretrain(name: str, setup: Setup, data: Path, folder: Path, shrink: int) -> Path:
-    """The model before the extension."""
-    print(f"{name}: pre-training", flush=True)
-    recipe(
-        "pretrain", "--tokens", data / "tokens", "--tokenizer", data / "tokenizer", "--output_dir", folder / "base",
-        "--hidden_size", setup.hidden, "--intermediate_size", setup.feed_forward, "--num_hidden_layers", setup.layers,
-        "--num_attention_heads", setup.heads, "--sequence_length", setup.window, "--mixture", setup.mixture,
-        "--tokens_per_batch", BASE_BATCH, "--per_device_train_batch_size", BASE_BATCH // setup.window,
-        "--train_tokens", setup.base_tokens // shrink, "--learning_rate", setup.rate, "--min_learning_rate",
-        setup.rate / 10, "--warmup_steps", 0.05, "--eval_strategy", "no", "--save_steps", 200, "--logging_steps", 20,
-    )  # fmt: skip
-    return folder / "base" / "model"
+class Comparison:
+    """One model, extended in every way, and what came of it.
 
+    Args:
+        name, setup: which model.
+        data: tokens and tokenizer.
+        folder: where all runs lie.
+        shrink: by how much fewer tokens are trained on.
+        jobs: trainings at a time.
+    """
 
-def extend(setup: Setup, base: Path, data: Path, folder: Path, flags: list[str], seed: int, shrink: int) -> Path:
-    """The model after the extension."""
-    window = setup.window * setup.factor
-    if (folder / "run.json").is_file():
-        return folder / "model"
-    recipe(
-        "extend_context", "--model", base, "--tokens", data / "tokens", "--tokenizer", data / "tokenizer",
-        "--output_dir", folder, "--sequence_length", window, "--mixture", setup.mixture, "--seed", seed,
-        "--tokens_per_batch", EXTENSION_BATCH, "--per_device_train_batch_size", max(1, 4096 // window),
-        "--train_tokens", setup.extension_tokens // shrink, "--learning_rate", setup.extension_rate,
-        "--min_learning_rate", setup.extension_rate / 10, "--warmup_steps", 0.1, "--eval_strategy", "no",
-        "--save_strategy", "no", "--logging_steps", 10, *flags,
-    )  # fmt: skip
-    return folder / "model"
+    def __init__(self, name: str, setup: Setup, data: Path, folder: Path, shrink: int, jobs: int):
+        self.name, self.setup, self.data, self.folder, self.shrink = name, setup, data, folder, shrink
+        self.jobs = jobs
+        self.base = folder / "base" / "model"
+        self.shards = TokenShards.open(data / "tokens")
+        self.text = HeldOutText.of(self.shards, setup.new_window, setup.window, DOCUMENTS)
+        self.ranges = buckets(setup.new_window)
+        self.losses: dict[str, list[Losses]] = {}
+
+    def pretrain(self, at_a_time: int) -> None:
+        """The model before the extension."""
+        print(f"{self.name}: pre-training", flush=True)
+        setup = self.setup
+        recipe(
+            "pretrain", *self.common("base", at_a_time), "--hidden_size", setup.hidden, "--intermediate_size", setup.feed_forward,
+            "--num_hidden_layers", setup.layers, "--num_attention_heads", setup.heads, "--sequence_length",
+            setup.window, "--tokens_per_batch", BASE_BATCH, "--per_device_train_batch_size", 4096 // setup.window,
+            "--train_tokens", setup.base_tokens // self.shrink, "--learning_rate", setup.rate,
+            "--min_learning_rate", setup.rate / 10, "--warmup_steps", 0.05, "--save_steps", 200,
+        )  # fmt: skip
+
+    def common(self, folder: str, at_a_time: int) -> list:
+        """Flags of all trainings, of which so many share the cores."""
+        return ["--tokens", self.data / "tokens", "--tokenizer", self.data / "tokenizer", "--mixture",
+                self.setup.mixture, "--output_dir", self.folder / folder, "--cpu_threads", max(1, (os.cpu_count() or 1) // at_a_time),
+                "--eval_strategy", "no", "--logging_steps", 10]  # fmt: skip
+
+    def extend(self, method: str, flags: list[str], seed: int) -> Losses:
+        """Extends the model and measures it, unless that is done."""
+        setup, folder = self.setup, f"{method.replace(' ', '_').replace(',', '')}-{seed}"
+        if not (self.folder / folder / "run.json").is_file():
+            print(f"{self.name}: {method}, seed {seed}", flush=True)
+            recipe(
+                "extend_context", *self.common(folder, self.jobs), "--model", self.base, "--sequence_length", setup.new_window,
+                "--seed", seed, "--tokens_per_batch", EXTENSION_BATCH, "--per_device_train_batch_size",
+                max(1, 4096 // setup.new_window), "--train_tokens", setup.extension_tokens // self.shrink,
+                "--learning_rate", setup.extension_rate, "--min_learning_rate", setup.extension_rate / 10,
+                "--warmup_steps", 0.1, "--save_strategy", "no", *flags,
+            )  # fmt: skip
+        return losses_of(self.folder / folder / "model", self.text, self.folder / "losses" / f"{folder}.npz")
+
+    def extend_all(self, pool: ThreadPoolExecutor, methods: dict[str, list[str]], seeds: tuple[int, ...]) -> None:
+        """Fills `losses`, method by method."""
+        self.losses = {BEFORE: [losses_of(self.base, self.text, self.folder / "losses" / "before.npz")]}
+        runs = {m: [pool.submit(self.extend, m, flags, seed) for seed in seeds] for m, flags in methods.items()}
+        for method, futures in runs.items():
+            self.losses[method] = [future.result() for future in futures]
+
+    def methods(self, pool: ThreadPoolExecutor, seeds: tuple[int, ...]) -> str:
+        """The Markdown that says how all methods compare."""
+        options = {"method": "factors", "factors": self.searched()}
+        found = ["--interpolation", "none", "--interpolation_options", json.dumps(options), *MIX]
+        self.extend_all(pool, METHODS | {SEARCHED: found}, seeds)
+        self.draw(self.folder / "long_context.png")
+        parts = [*self.head(), self.table_of_losses(), *self.table_of_differences(), *self.verdicts()]
+        names = ("none", "linear", "ntk", "yarn", "own")
+        parts += self.without_training({name: self.interpolation(name) for name in names}, ZERO_SHOT_FACTORS)
+        parts.append(f"![loss by position](../docs/images/long_context_{self.name}.png)")
+        return "\n\n".join(parts)
+
+    def variants(self, pool: ThreadPoolExecutor, seeds: tuple[int, ...]) -> str:
+        """The same for variants of our own method."""
+        flags = {name: ["--interpolation_options", json.dumps(options), *MIX] for name, options in VARIANTS.items()}
+        self.extend_all(pool, {"plain": METHODS["plain"], "YaRN": METHODS["YaRN"]} | flags, seeds)
+
+        methods = {"plain": self.interpolation("none"), "YaRN": self.interpolation("yarn")}
+        methods |= {name: self.interpolation("own", options) for name, options in VARIANTS.items()}
+        factors = (self.setup.factor, *ZERO_SHOT_FACTORS)
+        return "\n\n".join([*self.head(), self.table_of_losses(), *self.without_training(methods, factors)])
+
+    def interpolation(self, name: str, options: dict | None = None) -> Callable[[float], RopeInterpolation]:
+        """An interpolation by the factor."""
+        return lambda factor: replace(interpolation_named(name, factor, self.setup.window), **(options or {}))
+
+    def searched(self) -> list[float]:
+        """Divisors that a search finds on training text."""
+        path, window = self.folder / "searched.json", self.setup.new_window
+        if not path.is_file():
+            print(f"{self.name}: searching divisors", flush=True)
+            pieces = [long_windows(stream, window) for stream in self.shards.streams["train"].values()]
+            ids = np.stack([p.window(i * window, window) for p in pieces if p.documents for i in (0, p.documents // 2)])
+            model = load_as_nec13b(self.base).eval()
+            factors = searched_factors(model, ids, float(self.setup.factor), self.setup.window, say=print)
+            path.write_text(json.dumps(factors))
+        return json.loads(path.read_text())
+
+    def draw(self, path: Path) -> None:
+        """Figure 2."""
+        draw_by_position(path, self.losses, self.ranges, self.setup.window)
+
+    def head(self) -> list[str]:
+        """What was done."""
+        setup, seeds = self.setup, max(map(len, self.losses.values()))
+        parameters = json.loads((self.base.parent / "run.json").read_text())["counts"]["parameters"]
+        return [
+            f"### The {self.name} model: {parameters / 1e6:.1f}M parameters, {setup.mixture}, {setup.window:,} -> "
+            f"{setup.new_window:,} tokens",
+            f"Loss by position in {len(self.text.long)} long held-out documents and on the first {setup.window} tokens "
+            f"of {len(self.text.short)} short ones; {setup.base_tokens // self.shrink:,} tokens of pre-training, "
+            f"{setup.extension_tokens // self.shrink:,} of extension, {seeds} seed{'s' * (seeds > 1)}.",
+        ]  # fmt: skip
+
+    def table_of_losses(self) -> str:
+        """Mean losses."""
+        columns = list(estimates(self.losses[BEFORE], self.ranges))
+        rows = [[m, *(f"{estimates(x, self.ranges)[c].mean:.3f}" for c in columns)] for m, x in self.losses.items()]
+        return table(["method", *columns], rows)
+
+    def table_of_differences(self) -> list[str]:
+        """Ours less each other method."""
+        rows = [[m, *(str(e) for e in estimates(self.losses[OURS], self.ranges, x).values())]
+                for m, x in self.losses.items() if m != OURS]  # fmt: skip
+        columns = list(estimates(self.losses[BEFORE], self.ranges))
+        return ["Ours less each of them (negative: ours is better), with 95% intervals over documents and seeds:",
+                table(["ours less", *columns], rows)]  # fmt: skip
+
+    def without_training(self, methods: dict[str, Callable], factors: tuple[int, ...]) -> list[str]:
+        """Loss at longer windows with the weights as they were."""
+        rows, old = [], self.setup.window
+        for factor in factors:
+            window = old * factor
+            text = HeldOutText.of(self.shards, window, old, DOCUMENTS // 3)
+            for name, interpolation in methods.items():
+                rope = interpolation(float(factor)).to_rope_parameters(10000.0)
+                changes = {"rope_parameters": rope, "max_position_embeddings": window}
+                digest = hashlib.sha256(json.dumps(rope, sort_keys=True).encode()).hexdigest()[:12]
+                losses = losses_of(self.base, text, self.folder / "losses" / f"zero-{window}-{digest}.npz", changes)
+                found = estimates([losses], [(16, old), (old, window)])
+                rows.append([f"{factor}", name, *(f"{e.mean:.3f}" for e in found.values())])
+        return ["Without any training, loss within the old window and beyond it, by factor:",
+                table(["factor", "method", "within", "beyond", SHORT], rows)]  # fmt: skip
+
+    def verdicts(self) -> list[str]:
+        """Which of the claims hold, each with what it rests on."""
+        found, window = [], self.setup.window
+        for method, theirs in self.losses.items():
+            if method == OURS:
+                continue
+            difference = estimates(self.losses[OURS], self.ranges, theirs)
+            worse = [name for name, e in difference.items() if e.low > 0]
+            behind = [name for name, e in difference.items() if e.mean > 0]
+            inside = [difference[f"{low:,}-{high:,}"].mean for low, high in self.ranges if high <= window]
+            beyond = [difference[f"{low:,}-{high:,}"].mean for low, high in self.ranges if low >= window]
+            verdict = (f"- against **{method}**: mean within the old window {np.mean(inside):+.4f}, beyond "
+                       f"{np.mean(beyond):+.4f}, short documents {difference[SHORT].mean:+.4f}; ")  # fmt: skip
+            verdict += f"surely worse in {', '.join(worse)}" if worse else "nowhere surely worse"
+            verdict += f"; behind in the mean in {', '.join(behind)}" if behind else "; ahead in every mean"
+            if method == "linear":
+                short_of = [name for name, e in difference.items() if e.mean > -LEAST_GAIN_ON_LINEAR]
+                verdict += (f"; less than {LEAST_GAIN_ON_LINEAR} ahead in {', '.join(short_of)}" if short_of
+                            else f"; at least {LEAST_GAIN_ON_LINEAR} ahead everywhere")  # fmt: skip
+            found.append(verdict)
+        return ["\n".join(found)]
 
 
 def losses_of(model_path: Path, text: HeldOutText, cache: Path, changes: dict | None = None) -> Losses:
@@ -159,114 +327,6 @@ def losses_of(model_path: Path, text: HeldOutText, cache: Path, changes: dict | 
         np.savez(file, long=losses.long, short=losses.short)
     os.replace(cache.with_suffix(".tmp"), cache)
     return losses
-
-
-def searched(setup: Setup, base: Path, shards: TokenShards, folder: Path) -> list[str]:
-    """Flags with divisors that a search finds on training text."""
-    path, window = folder / "searched.json", setup.window * setup.factor
-    if not path.is_file():
-        print("searching divisors", flush=True)
-        pieces = [long_windows(stream, window) for stream in shards.streams["train"].values()]
-        ids = np.stack([p.window(i * window, window) for p in pieces if p.documents for i in (0, p.documents // 2)])
-        factors = searched_factors(load_as_nec13b(base).eval(), ids, float(setup.factor), setup.window, say=print)
-        path.write_text(json.dumps(factors))
-    options = {"method": "factors", "factors": json.loads(path.read_text())}
-    return ["--interpolation", "none", "--interpolation_options", json.dumps(options), *MIX]
-
-
-def compare(name: str, data: Path, output: Path, arguments: argparse.Namespace) -> str:
-    """Extends one model by every method; the Markdown that says how they compare."""
-    setup, folder = SETUPS[name], output / name
-    shrink, seeds = (8, SEEDS[:1]) if arguments.quick else (1, SEEDS)
-    shards, window = TokenShards.open(data / "tokens"), setup.window * setup.factor
-    base = pretrain(name, setup, data, folder, shrink)
-    text = HeldOutText.of(shards, window, setup.window, DOCUMENTS)
-    losses = {BEFORE: [losses_of(base, text, folder / "losses" / "before.npz")]}
-    for method in arguments.methods:
-        flags = METHODS.get(method)
-        if method == "searched":
-            flags = searched(setup, base, shards, folder)
-        elif flags is None:  # NAME:FLAGS, to try something
-            flags = method.partition(":")[2].split()
-        label = method.partition(":")[0]
-        for seed in seeds:
-            place = folder / f"{label.replace(' ', '_').replace(',', '')}-{seed}"
-            print(f"{name}: {label}, seed {seed}", flush=True)
-            model = extend(setup, base, data, place, flags, seed, shrink)
-            losses.setdefault(label, []).append(losses_of(model, text, folder / "losses" / f"{place.name}.npz"))
-    ranges = buckets(window)
-    suffix = "" if name == "first" else f"_{name}"
-    picture = ROOT / "docs" / "images" / f"long_context{suffix}.png"
-    if arguments.quick or arguments.methods != list(METHODS):
-        picture = folder / "long_context.png"
-    draw_by_position(picture, losses, ranges, setup.window)
-    zero_shot = without_training(setup, base, shards, folder)
-    return section(name, setup, base, losses, ranges, text, zero_shot, picture)
-
-
-def without_training(setup: Setup, base: Path, shards: TokenShards, folder: Path) -> dict[int, dict[str, dict]]:
-    """Loss by position at windows of 8 and 16 times the old one, the weights as they were."""
-    found: dict[int, dict[str, dict]] = {}
-    for factor in ZERO_SHOT_FACTORS:
-        window = setup.window * factor
-        text = HeldOutText.of(shards, window, setup.window, DOCUMENTS // 3)
-        ranges = [(16, setup.window), (setup.window, window)]
-        for method in ("none", "linear", "ntk", "yarn", "own"):
-            rope = interpolation_named(method, float(factor), setup.window).to_rope_parameters(10000.0)
-            changes = {"rope_parameters": rope, "max_position_embeddings": window}
-            losses = losses_of(base, text, folder / "losses" / f"zero-{factor}-{method}.npz", changes)
-            found.setdefault(factor, {})[method] = estimates([losses], ranges)
-    return found
-
-
-def section(name, setup, base, losses, ranges, text, zero_shot, picture) -> str:
-    """The tables of one model."""
-    before, ours = losses[BEFORE], losses.get(OURS)
-    columns = list(estimates(before, ranges))
-    parameters = json.loads((base.parent / "run.json").read_text())["counts"]["parameters"]
-    lines = [
-        f"### The {name} model: {parameters / 1e6:.1f}M parameters, {setup.mixture}, {setup.window:,} -> "
-        f"{setup.window * setup.factor:,} tokens",
-        f"Loss by position in {len(text.long)} long held-out documents and on the first {setup.window} tokens of "
-        f"{len(text.short)} short ones; {setup.extension_tokens:,} tokens of extension, mean of "
-        f"{max(len(x) for x in losses.values())} seeds.",
-        table(["method", *columns],
-              [[m, *(f"{estimates(x, ranges)[c].mean:.3f}" for c in columns)] for m, x in losses.items()]),
-    ]  # fmt: skip
-    if ours:
-        rows = [[m, *(str(e) for e in estimates(ours, ranges, x).values())] for m, x in losses.items() if m != OURS]
-        lines += ["Ours less each of them (negative: ours is better), with 95% intervals over documents and seeds:",
-                  table(["ours less", *columns], rows), *verdicts(losses, ranges, setup)]  # fmt: skip
-    lines.append("Without any training, loss within the old window and beyond it, by factor:")
-    rows = [[f"{factor}", m, *(f"{e.mean:.3f}" for e in by.values())]
-            for factor, methods in zero_shot.items() for m, by in methods.items()]  # fmt: skip
-    lines.append(table(["factor", "method", "within", "beyond", SHORT], rows))
-    if picture.is_relative_to(ROOT / "docs"):
-        lines.append(f"![loss by position](../{picture.relative_to(ROOT).as_posix()})")
-    return "\n\n".join(lines)
-
-
-def verdicts(losses: dict[str, list[Losses]], ranges: list[tuple[int, int]], setup: Setup) -> list[str]:
-    """Which of the claims hold, each with what it rests on."""
-    ours, found = losses[OURS], []
-    for method, theirs in losses.items():
-        if method == OURS:
-            continue
-        difference = estimates(ours, ranges, theirs)
-        worse = [name for name, e in difference.items() if e.low > 0]
-        behind = [name for name, e in difference.items() if e.mean > 0]
-        inside = [difference[f"{low:,}-{high:,}"].mean for low, high in ranges if high <= setup.window]
-        beyond = [difference[f"{low:,}-{high:,}"].mean for low, high in ranges if low >= setup.window]
-        verdict = (f"- against **{method}**: mean within the old window {np.mean(inside):+.3f}, beyond "
-                   f"{np.mean(beyond):+.3f}, short documents {difference[SHORT].mean:+.3f}; ")  # fmt: skip
-        verdict += f"surely worse in {', '.join(worse)}" if worse else "nowhere surely worse"
-        verdict += f"; behind in the mean in {', '.join(behind)}" if behind else "; ahead in every mean"
-        if method == "linear":
-            short_of = [name for name, e in difference.items() if e.mean > -LEAST_GAIN_ON_LINEAR]
-            verdict += (f"; less than {LEAST_GAIN_ON_LINEAR} ahead in {', '.join(short_of)}" if short_of
-                        else f"; at least {LEAST_GAIN_ON_LINEAR} ahead everywhere")  # fmt: skip
-        found.append(verdict)
-    return ["\n".join(found)]
 
 
 if __name__ == "__main__":
