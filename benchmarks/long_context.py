@@ -175,8 +175,8 @@ class Comparison:
         print(f"{self.name}: pre-training", flush=True)
         setup = self.setup
         recipe(
-            "pretrain", *self.common("base", at_a_time), "--hidden_size", setup.hidden, "--intermediate_size", setup.feed_forward,
-            "--num_hidden_layers", setup.layers, "--num_attention_heads", setup.heads, "--sequence_length",
+            "pretrain", *self.common("base", at_a_time), "--hidden_size", setup.hidden, "--intermediate_size",
+            setup.feed_forward, "--num_hidden_layers", setup.layers, "--num_attention_heads", setup.heads, "--sequence_length",
             setup.window, "--tokens_per_batch", BASE_BATCH, "--per_device_train_batch_size", 4096 // setup.window,
             "--train_tokens", setup.base_tokens // self.shrink, "--learning_rate", setup.rate,
             "--min_learning_rate", setup.rate / 10, "--warmup_steps", 0.05, "--save_steps", 200,
@@ -185,8 +185,8 @@ class Comparison:
     def common(self, folder: str, at_a_time: int) -> list:
         """Flags of all trainings, of which so many share the cores."""
         return ["--tokens", self.data / "tokens", "--tokenizer", self.data / "tokenizer", "--mixture",
-                self.setup.mixture, "--output_dir", self.folder / folder, "--cpu_threads", max(1, (os.cpu_count() or 1) // at_a_time),
-                "--eval_strategy", "no", "--logging_steps", 10]  # fmt: skip
+                self.setup.mixture, "--output_dir", self.folder / folder, "--cpu_threads",
+                max(1, (os.cpu_count() or 1) // at_a_time), "--eval_strategy", "no", "--logging_steps", 10]  # fmt: skip
 
     def extend(self, method: str, flags: list[str], seed: int) -> Losses:
         """Extends the model and measures it, unless that is done."""
@@ -194,8 +194,8 @@ class Comparison:
         if not (self.folder / folder / "run.json").is_file():
             print(f"{self.name}: {method}, seed {seed}", flush=True)
             recipe(
-                "extend_context", *self.common(folder, self.jobs), "--model", self.base, "--sequence_length", setup.new_window,
-                "--seed", seed, "--tokens_per_batch", EXTENSION_BATCH, "--per_device_train_batch_size",
+                "extend_context", *self.common(folder, self.jobs), "--model", self.base, "--sequence_length",
+                setup.new_window, "--seed", seed, "--tokens_per_batch", EXTENSION_BATCH, "--per_device_train_batch_size",
                 max(1, 4096 // setup.new_window), "--train_tokens", setup.extension_tokens // self.shrink,
                 "--learning_rate", setup.extension_rate, "--min_learning_rate", setup.extension_rate / 10,
                 "--warmup_steps", 0.1, "--save_strategy", "no", *flags,
