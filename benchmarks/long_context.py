@@ -176,8 +176,9 @@ class Comparison:
         setup = self.setup
         recipe(
             "pretrain", *self.common("base", at_a_time), "--hidden_size", setup.hidden, "--intermediate_size",
-            setup.feed_forward, "--num_hidden_layers", setup.layers, "--num_attention_heads", setup.heads, "--sequence_length",
-            setup.window, "--tokens_per_batch", BASE_BATCH, "--per_device_train_batch_size", 4096 // setup.window,
+            setup.feed_forward, "--num_hidden_layers", setup.layers, "--num_attention_heads", setup.heads,
+            "--sequence_length", setup.window, "--tokens_per_batch", BASE_BATCH,
+            "--per_device_train_batch_size", 4096 // setup.window,
             "--train_tokens", setup.base_tokens // self.shrink, "--learning_rate", setup.rate,
             "--min_learning_rate", setup.rate / 10, "--warmup_steps", 0.05, "--save_steps", 200,
         )  # fmt: skip
@@ -191,12 +192,18 @@ class Comparison:
     def extend(self, method: str, flags: list[str], seed: int) -> Losses:
         """Extends the model and measures it, unless that is done."""
         setup, folder = self.setup, f"{method.replace(' ', '_').replace(',', '')}-{seed}"
+        note, made = self.folder / "losses" / f"{folder}.json", json.dumps([str(setup), self.shrink, *flags])
+        if note.is_file() and note.read_text() != made:
+            raise SystemExit(f"{self.folder / folder} was made with other settings; choose another --output_dir")
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(made)
         if not (self.folder / folder / "run.json").is_file():
             print(f"{self.name}: {method}, seed {seed}", flush=True)
             recipe(
                 "extend_context", *self.common(folder, self.jobs), "--model", self.base, "--sequence_length",
-                setup.new_window, "--seed", seed, "--tokens_per_batch", EXTENSION_BATCH, "--per_device_train_batch_size",
-                max(1, 4096 // setup.new_window), "--train_tokens", setup.extension_tokens // self.shrink,
+                setup.new_window, "--seed", seed, "--tokens_per_batch", EXTENSION_BATCH,
+                "--per_device_train_batch_size", max(1, 4096 // setup.new_window),
+                "--train_tokens", setup.extension_tokens // self.shrink,
                 "--learning_rate", setup.extension_rate, "--min_learning_rate", setup.extension_rate / 10,
                 "--warmup_steps", 0.1, "--save_strategy", "no", *flags,
             )  # fmt: skip
