@@ -1,6 +1,6 @@
 """Dialogues for chat tuning: read in any common shape, checked, split (section 2(5) of the paper).
 
-Reads    dialogues (the sample, files, Hub data sets): messages, ShareGPT, Alpaca, prompt and answer, OpenAssistant trees
+Reads    dialogues (the sample, files, Hub data sets): messages, ShareGPT, Alpaca, prompt and answer, tree of messages
 Writes   <output_dir>/{train,held_out}.jsonl   a dialogue a line; pass <output_dir> on as --dialogues
          <output_dir>/rejected.jsonl           what is not, with file, line, reason and its messages
          <output_dir>/report.html, report.json, run.json

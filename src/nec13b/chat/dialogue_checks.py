@@ -56,7 +56,7 @@ class DialogueChecks:
         self._index = NearDuplicateIndex(settings.near_similarity)
 
     def __call__(self, dialogue: Dialogue) -> tuple[Dialogue, Objection | None]:
-        """The dialogue as it may be kept, cut and with personal data masked if so wanted, and what speaks against it."""
+        """The dialogue as it may be kept (cut, masked, if so wanted), and what speaks against it."""
         whole = dialogue
         if self.settings.cut_unanswered:
             dialogue = cut_after_last_answer(dialogue)
