@@ -23,10 +23,12 @@ from ..corpus.file_formats import Rows, kind_of_rows_file, rows_of_hub_data_set,
 from ..corpus.reading import said
 from ..corpus.sources import files_of, labelled, named_files
 from ..errors import InputError
+from ..run_record import MADE_NAME
 from .assistant_trees import BRANCHES, TreeMessage, nested_tree, paths_of_tree, trees_of_table
 from .dialogue import Dialogue
 from .dialogue_shapes import SHAPES, NotADialogue, messages_of_row, shape_of_row
 
+PREPARED_NAMES = ("train.jsonl", "held_out.jsonl")
 EXCERPT_CHARACTERS = 200
 
 
@@ -90,6 +92,9 @@ def files_of_dialogues(source: DialogueSource) -> list[tuple[str, str]]:
     if source.is_sample:
         folder = Path(str(resources.files("nec13b.chat") / "sample"))
         return [(str(file), f"{source.label}/{file.name}") for file in sorted(folder.glob("*.jsonl"))]
+    folder = Path(source.location).expanduser().absolute()
+    if (folder / MADE_NAME).is_file():  # of a prepared folder, not what was set aside
+        return [(str(folder / name), f"{source.label}/{name}") for name in PREPARED_NAMES if (folder / name).is_file()]
     files = files_of(source, kind_of_rows_file, "JSONL, Parquet or JSON", ".jsonl, .parquet or .json (.gz, .zst)")
     return named_files(source.label, files)
 
@@ -213,6 +218,9 @@ class _SourceReader:
             if LONE_SURROGATE.search(message["content"] + message["role"]):
                 self._reject(at, "lone surrogate", f"message {number} is not valid Unicode", ascii(row))
                 return
+        if LONE_SURROGATE.search(str(dialogue.provenance)):
+            self._reject(at, "lone surrogate", "its provenance is not valid Unicode", ascii(row))
+            return
         yield Placed(dialogue, at.file, at.row)
 
     def _reject(self, at: _Place, reason: str, detail: str, row: Any) -> None:

@@ -14,7 +14,7 @@ OPENING_CHARACTERS = 16
 OPENINGS = 15
 EXAMPLES = 3  # of each source, and of each reason
 EXAMPLE_MESSAGES, EXAMPLE_CHARACTERS = 8, 500
-FEWEST_LETTERS = 20  # of answers whose language is counted
+FEWEST_CHARACTERS, SURE = 40, 0.8  # of answers whose language is counted; the others are hard to tell
 FIELDS = ("train", "held_out", "messages", "characters", "with_system", "with_tools")
 
 
@@ -114,8 +114,9 @@ def _bin(length: int) -> int:
 
 
 def _language(dialogue: Dialogue) -> str:
-    said = "\n".join(without_code(m["content"]) for m in dialogue.messages if m["role"] == "assistant")
-    return identify_language(said)[0] if len(said.strip()) >= FEWEST_LETTERS else "too short to tell"
+    said = "\n".join(without_code(m["content"]) for m in dialogue.messages if m["role"] == "assistant").strip()
+    language, probability = identify_language(said)
+    return language if probability == 1 or (len(said) >= FEWEST_CHARACTERS and probability >= SURE) else "hard to tell"
 
 
 def _shortened(messages: list[dict], wrong: int | None = None) -> list[dict]:

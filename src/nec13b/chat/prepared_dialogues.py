@@ -22,10 +22,11 @@ from .dialogue import Dialogue, Message
 from .dialogue_checks import DialogueChecks, Objection
 from .dialogue_page import write_page
 from .dialogue_settings import DialogueSettings, PrepareDialoguesConfig
-from .dialogue_sources import DialogueSource, Placed, parse_dialogue_sources, read_dialogues
+from .dialogue_sources import PREPARED_NAMES, DialogueSource, Placed, parse_dialogue_sources, read_dialogues
 from .dialogue_tally import DialogueTally
 
-TRAIN_NAME, HELD_OUT_NAME, REJECTED_NAME = "train.jsonl", "held_out.jsonl", "rejected.jsonl"
+TRAIN_NAME, HELD_OUT_NAME = PREPARED_NAMES
+REJECTED_NAME = "rejected.jsonl"
 REPORT_NAME, PAGE_NAME = "report.json", "report.html"
 MADE_BY = "recipes/prepare_dialogues.py"
 FIRST_CASES = 10
