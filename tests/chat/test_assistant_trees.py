@@ -108,7 +108,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(TREES)
 def test_paths_of_any_tree(shape):
     names = iter(range(1000))

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -159,6 +159,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from(["", *SHAPES[:4]]))
 def test_whatever_a_row_holds_gives_messages_or_a_reason(row, shape):
     with suppress(NotADialogue):  # any other error would be a bug

@@ -1,10 +1,11 @@
 """The index finds what is nearly the same, names the most similar one, and lets strangers and short texts pass."""
 
 from nec13b.chat.near_duplicate_index import NearDuplicateIndex
+from nec13b.corpus.sample import sample_documents
 
 
-def test_copies_with_small_changes_are_found_and_strangers_are_not(sample):
-    texts = [document.text[:1500] for document in sample if document.domain == "ja" and len(document.text) > 1500]
+def test_copies_with_small_changes_are_found_and_strangers_are_not():
+    texts = [document.text[:1500] for document in sample_documents("ja") if len(document.text) > 1500]
     index = NearDuplicateIndex(0.7)
     assert [index.add_unless_like(text, str(i)) for i, text in enumerate(texts)] == [None] * len(texts)
     for i, text in enumerate(texts):
@@ -14,8 +15,8 @@ def test_copies_with_small_changes_are_found_and_strangers_are_not(sample):
     assert len(index) == len(texts)
 
 
-def test_the_bound_decides(sample):
-    text = next(document.text for document in sample if document.domain == "ja" and len(document.text) > 3000)
+def test_the_bound_decides():
+    text = next(document.text for document in sample_documents("ja") if len(document.text) > 3000)
     half = text[:1500] + "。" + text[2000:2700]
     strict, lax = NearDuplicateIndex(0.95), NearDuplicateIndex(0.4)
     for index in (strict, lax):
