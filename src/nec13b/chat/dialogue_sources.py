@@ -31,6 +31,7 @@ from .dialogue_shapes import SHAPES, NotADialogue, messages_of_row, shape_of_row
 
 PREPARED_NAMES = ("train.jsonl", "held_out.jsonl")
 EXCERPT_CHARACTERS = 200
+DIALOGUES_IN_A_ROW = 32  # a tree has many branches in a line
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ def files_of_dialogues(source: DialogueSource) -> list[tuple[str, str]]:
         return [(str(file), f"{source.label}/{file.name}") for file in sorted(folder.glob("*.jsonl"))]
     folder = Path(source.location).expanduser().absolute()
     if (folder / MADE_NAME).is_file():  # of a prepared folder, not what was set aside
-        return [(str(folder / name), f"{source.label}/{name}") for name in PREPARED_NAMES if (folder / name).is_file()]
+        prepared = [name for name in PREPARED_NAMES if (folder / name).is_file()]
+        if prepared:
+            return [(str(folder / name), f"{source.label}/{name}") for name in prepared]
     files = files_of(source, kind_of_rows_file, "JSONL, Parquet or JSON", ".jsonl, .parquet or .json (.gz, .zst)")
     return named_files(source.label, files)
 
@@ -125,7 +128,7 @@ def read_dialogues(sources: list[DialogueSource], rejections: Rejections, max_ch
     Args:
         sources: from `parse_dialogue_sources`.
         rejections: takes note of every row and file that cannot be used.
-        max_characters: longest dialogue; a line that cannot hold one so short is not even read into memory.
+        max_characters: of a dialogue; a line of far more is not even read into memory.
 
     Raises:
         InputError: a source does not exist or cannot be opened at all.
@@ -136,7 +139,7 @@ def read_dialogues(sources: list[DialogueSource], rejections: Rejections, max_ch
             parts = [(source.location, source.label, rows)]
         else:
             parts = [
-                (path, name, whole_rows_of_file(Path(path), rejections, max_characters))
+                (path, name, whole_rows_of_file(Path(path), rejections, DIALOGUES_IN_A_ROW * max_characters))
                 for path, name in files_of_dialogues(source)
             ]
         yield from _SourceReader(source, rejections).dialogues(parts)

@@ -22,8 +22,9 @@ class NearDuplicateIndex:
     def __init__(self, similarity: float):
         self.settings = NearDuplicateSettings(similarity=similarity)
         self._names: list[str] = []
-        self._signatures: list[np.ndarray] = []
-        self._bands: dict[tuple[int, bytes], list[int]] = {}
+        self._signatures: list[bytes] = []
+        # Which texts have a band. Most bands are of one text, for which a number takes less than a list.
+        self._bands: dict[int, int | list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._names)
@@ -39,15 +40,27 @@ class NearDuplicateIndex:
         if len(shingles) < FEWEST_SHINGLES:
             return None
         signature = minhash_signature(shingles, self.settings.hashes)
-        keys = [(band, part.tobytes()) for band, part in enumerate(np.split(signature, self.settings.bands))]
-        candidates = sorted({number for key in keys for number in self._bands.get(key, ())})
+        # Bands whose hashes collide make candidates, which the whole signature then rejects.
+        keys = [hash((band, part.tobytes())) for band, part in enumerate(np.split(signature, self.settings.bands))]
+        candidates = sorted({number for key in keys for number in self._having(key)})
         if candidates:
-            alike = (np.stack([self._signatures[number] for number in candidates]) == signature).mean(axis=1)
+            whole = b"".join(self._signatures[number] for number in candidates)
+            alike = (np.frombuffer(whole, np.uint32).reshape(len(candidates), -1) == signature).mean(axis=1)
             best = int(alike.argmax())
             if alike[best] >= self.settings.similarity:
                 return self._names[candidates[best]], float(alike[best])
+        number = len(self._names)
         for key in keys:
-            self._bands.setdefault(key, []).append(len(self._names))
+            having = self._having(key)
+            if len(having) > 1:
+                having.append(number)
+            else:
+                self._bands[key] = [*having, number] if having else number
         self._names.append(name)
-        self._signatures.append(signature)
+        self._signatures.append(signature.tobytes())
         return None
+
+    def _having(self, key: int) -> list[int]:
+        """The texts that have a band; of several the very list that is kept."""
+        having = self._bands.get(key, [])
+        return having if isinstance(having, list) else [having]

@@ -142,7 +142,7 @@ def prepare_dialogues(
 ) -> dict:
     """Reads, checks and splits, into a folder, and returns the report.
 
-    Memory: 3 kB a dialogue for the search for near duplicates, and about 200 bytes without it.
+    Memory: 3 kB a dialogue for the search for near duplicates, and a few hundred bytes without it.
 
     Raises:
         InputError: an entry cannot be read, no training dialogue is left, or `strict` is set and something is wrong.

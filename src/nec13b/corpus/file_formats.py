@@ -30,6 +30,7 @@ CODE_SUFFIXES = {
 COMPRESSIONS = {".gz", ".zst"}
 # What a row may say of its document besides the text.
 ROW_FIELDS = ("id", "url", "domain", "lang", "language", "licence", "license", "source", "group", "split", "kind")
+JSON_FILE_BYTES = 2 << 30  # larger ones had better be JSONL, which is read line by line
 OTHER_FIELDS_BYTES = 65_536  # of a line of JSONL, besides its text
 BEFORE_ITEMS, BETWEEN_ITEMS = re.compile(r"\s*\[?\s*"), re.compile(r"[\s,\]]*")
 NEXT_ITEM = re.compile(r"\n\{|\n(?: {1,4}|\t)\{")
@@ -111,13 +112,13 @@ def whole_rows_of_file(path: Path, rejections: Rejections, max_characters: int) 
     Args:
         path: the file; its suffix says what it is. A `.json` file may hold an array, one object, or JSONL.
         rejections: takes note of what cannot be read.
-        max_characters: longest row; a `.json` file, which is read as a whole, may have a thousand times as many.
+        max_characters: of a line of JSONL; longer ones are not even read into memory. A `.json` file is read whole.
     """
     kind = kind_of_rows_file(path)
     if kind == "parquet":
         yield from _parquet_rows(path, "", rejections)
     elif kind == "json":
-        yield from _rows_of_json(path, rejections, max_characters)
+        yield from _rows_of_json(path, rejections)
     else:
         for number, line in _lines(path, 12 * max_characters + OTHER_FIELDS_BYTES, rejections):
             row = _parsed_json(path, number, line, rejections)
@@ -125,9 +126,9 @@ def whole_rows_of_file(path: Path, rejections: Rejections, max_characters: int) 
                 yield number, row
 
 
-def _rows_of_json(path: Path, rejections: Rejections, max_characters: int) -> Rows:
+def _rows_of_json(path: Path, rejections: Rejections) -> Rows:
     """The items of an array, or objects that follow one another; the number of a row is the line on which it begins."""
-    data = _whole_file(path, 1000 * max_characters, rejections)
+    data = _whole_file(path, JSON_FILE_BYTES, rejections)
     if data is None:
         return
     try:
