@@ -57,7 +57,7 @@ def write_merged(base: PreTrainedModel, adapter: Path, folder: Path, tokenizer) 
     """
     generation = base.generation_config
     merged = PeftModel.from_pretrained(base, adapter).merge_and_unload()
-    merged.generation_config = generation
+    merged.generation_config, merged.config.use_cache = generation, True
     building = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     merged.save_pretrained(building)

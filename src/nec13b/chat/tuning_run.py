@@ -176,7 +176,6 @@ def load_base(
     if model.get_input_embeddings().weight.shape[0] < len(tokenizer):
         raise InputError(f"{config.model} has a smaller vocabulary than its tokenizer; use the one that belongs to it")
     stop_at_end_of_turn(model, tokenizer)
-    model.config.use_cache = False
     return model
 
 

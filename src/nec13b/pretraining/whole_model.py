@@ -16,6 +16,7 @@ class WritesWholeModels:
         building = folder.with_name(f".{folder.name}.tmp")
         if self.is_fsdp_enabled:
             self.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+        self.model.config.use_cache = True  # whoever loads it wants to generate
         self.save_model(str(building))
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
