@@ -1,0 +1,53 @@
+"""Near duplicates among some million texts in memory, told as they come: MinHash by the same shingles as a corpus.
+
+The search over a whole corpus (`corpus/near_duplicates.py`) runs in stages over sorted files. Dialogues are fewer, and
+whoever writes new ones wants to know at once whether there is one like it, so here is an index that grows.
+"""
+
+import numpy as np
+
+from ..corpus.near_duplicates import NearDuplicateSettings, minhash_signature, shingles_of
+
+FEWEST_SHINGLES = 20  # of fewer, a handful in common would decide
+
+
+class NearDuplicateIndex:
+    """The texts that were added, each by its name; about 3 kB of memory a text.
+
+    Args:
+        similarity: estimated Jaccard similarity of the shingles, 0 to 1, from which on two texts are alike. Pairs below
+            0.45 or so may be missed, since the index has 25 bands of 4 hashes.
+    """
+
+    def __init__(self, similarity: float):
+        self.settings = NearDuplicateSettings(similarity=similarity)
+        self._names: list[str] = []
+        self._signatures: list[np.ndarray] = []
+        self._bands: dict[tuple[int, bytes], list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def add_unless_like(self, text: str, name: str) -> tuple[str, float] | None:
+        """Adds a text, unless one is there that it is like.
+
+        Returns:
+            None where it was added; else the name of the most similar one that is there, and the similarity. Texts of
+            fewer than 20 shingles are like none, and are not added.
+        """
+        shingles = shingles_of(text, self.settings.shingle)
+        if len(shingles) < FEWEST_SHINGLES:
+            return None
+        signature = minhash_signature(shingles, self.settings.hashes)
+        keys = [(band, part.tobytes()) for band, part in enumerate(np.split(signature, self.settings.bands))]
+        candidates = sorted({number for key in keys for number in self._bands.get(key, ())})
+        if candidates:
+            alike = (np.stack([self._signatures[number] for number in candidates]) == signature).mean(axis=1)
+            best = int(alike.argmax())
+            if alike[best] >= self.settings.similarity:
+                return self._names[candidates[best]], float(alike[best])
+        for key in keys:
+            self._bands.setdefault(key, []).append(len(self._names))
+        self._names.append(name)
+        self._signatures.append(signature)
+        return None
