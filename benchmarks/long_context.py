@@ -56,8 +56,9 @@ VARIANTS: dict[str, dict] = {  # fields of RopeInterpolation that differ from ou
     "turns 0.5 to 2": {"low_rotations": 0.5, "high_rotations": 2.0},
     "turns 1 to 4": {"low_rotations": 1.0, "high_rotations": 4.0},
     "turns 0.25 to 4": {"low_rotations": 0.25, "high_rotations": 4.0},
+    "turns 0.5 to 4": {"low_rotations": 0.5, "high_rotations": 4.0},
+    "turns 0.25 to 8": {"low_rotations": 0.25, "high_rotations": 8.0},
     "turns 0.5 to 2, log-length": {"low_rotations": 0.5, "high_rotations": 2.0, "log_length_attention": True},
-    "turns 0.25 to 1, log-length": {"low_rotations": 0.25, "high_rotations": 1.0, "log_length_attention": True},
     "turns 0.5 to 2, temperature 0.9": {"low_rotations": 0.5, "high_rotations": 2.0, "attention_temperature": 0.9},
 }
 LEAST_GAIN_ON_LINEAR = 0.05
