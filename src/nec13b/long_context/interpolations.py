@@ -6,7 +6,7 @@ from ..errors import InputError
 from ..rope_interpolation import RopeInterpolation
 
 INTERPOLATIONS = {
-    "own": "by parts between a quarter of a turn and four turns: faster ones stay, slower ones are divided by the factor",
+    "own": "by parts: what turns four times within the old window stays, what turns less than a quarter is divided",
     "none": "the frequencies stay",
     "linear": "all are divided by the factor (position interpolation)",
     "ntk": "a larger base, which divides the slowest frequency by the factor",
