@@ -18,7 +18,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -112,29 +111,30 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed and an eighth of the tokens; writes no section")
     arguments = parser.parse_args()
     output = Path(arguments.output_dir + ("_quick" if arguments.quick else ""))
-    started, shrink = time.monotonic(), 8 if arguments.quick else 1
+    shrink = 8 if arguments.quick else 1
     data = pack(arguments.corpus, output)
     setups = list(SETUPS)[:1] if arguments.choose else arguments.setups
     comparisons = [Comparison(name, SETUPS[name], data, output / name, shrink, arguments.jobs) for name in setups]
     seeds = SEEDS[:1] if arguments.quick or arguments.choose else SEEDS
+    command = f"python benchmarks/long_context.py --corpus {' '.join(Path(c).name for c in arguments.corpus)}"
+    command += " --choose" * arguments.choose
     with ThreadPoolExecutor(arguments.jobs) as pool:
         # Jobs begin in the order in which they are given, so none waits for one that has not begun.
         for comparison in comparisons:
             comparison.pretraining = pool.submit(comparison.pretrain, min(arguments.jobs, len(comparisons)))
         for comparison in comparisons:
             comparison.submit(pool, seeds, variants=arguments.choose)
-        body = "\n\n".join(c.variants() if arguments.choose else c.methods() for c in comparisons)
-    print(body)
-    if arguments.quick or not (arguments.choose or setups == list(SETUPS)):
-        return
-    command = f"`python benchmarks/long_context.py --corpus {' '.join(Path(c).name for c in arguments.corpus)}"
-    command += f"{' --choose' * arguments.choose}` on {machine()}, {arguments.jobs} trainings at a time; "
-    command += f"this call took {(time.monotonic() - started) / 60:.0f} minutes.\n\n"
-    write_section("Long context" + ": choosing the ramp" * arguments.choose, command + body)
-    if not arguments.choose:
-        draw_divisors(ROOT / "docs" / "images" / "long_context_divisors.png")
         for comparison in comparisons:
-            comparison.draw(ROOT / "docs" / "images" / f"long_context_{comparison.name}.png")
+            title = "Long context, choosing the ramp" if arguments.choose else f"Long context, {comparison.name} model"
+            body = comparison.variants() if arguments.choose else comparison.methods()
+            if arguments.quick:
+                print(body)
+                continue
+            write_section(title, f"`{command}` on {machine()}; {comparison.minutes()}.\n\n{body}")
+            if not arguments.choose:
+                comparison.draw(ROOT / "docs" / "images" / f"long_context_{comparison.name}.png")
+    if not (arguments.choose or arguments.quick):
+        draw_divisors(ROOT / "docs" / "images" / "long_context_divisors.png")
 
 
 def recipe(name: str, *flags) -> None:
@@ -281,13 +281,21 @@ class Comparison:
         """What was done."""
         setup, seeds = self.setup, max(map(len, self.losses.values()))
         parameters = json.loads((self.base.parent / "run.json").read_text())["counts"]["parameters"]
+        what = (
+            f"**{parameters / 1e6:.1f}M parameters, {setup.mixture}, {setup.window:,} -> {setup.new_window:,} tokens**"
+        )
         return [
-            f"### The {self.name} model: {parameters / 1e6:.1f}M parameters, {setup.mixture}, {setup.window:,} -> "
-            f"{setup.new_window:,} tokens",
-            f"Loss by position in {len(self.text.long)} long held-out documents and on the first {setup.window} tokens "
+            f"{what}: "
+            f"loss by position in {len(self.text.long)} long held-out documents and on the first {setup.window} tokens "
             f"of {len(self.text.short)} short ones; {setup.base_tokens // self.shrink:,} tokens of pre-training, "
             f"{setup.extension_tokens // self.shrink:,} of extension, {seeds} seed{'s' * (seeds > 1)}.",
         ]  # fmt: skip
+
+    def minutes(self) -> str:
+        """How long a training took with its share of the cores."""
+        records = [json.loads(path.read_text()) for path in self.folder.glob("*-[0-9]/run.json")]
+        median = np.median([record["timings_seconds"]["total"] for record in records])
+        return f"an extension took {median / 60:.1f} minutes (median), {self.jobs} at a time"
 
     def table_of_losses(self) -> str:
         """Mean losses."""
