@@ -36,7 +36,7 @@ TEXT = {
         "help_multiline": "Several lines: Alt+Enter between them, or \"\"\" alone on the line before and after them. "
         "Ctrl-C stops an answer. A message that begins with a slash is written with two.",
         # page
-        "subtitle": "Answers come from a language model and may be wrong.",
+        "subtitle": "Answers may be wrong.",
         "placeholder": "Write a message",
         "empty": "What would you like to talk about?",
         "send": "Send",
@@ -54,7 +54,8 @@ TEXT = {
         "top_p_info": "The likeliest words, up to this probability",
         "repetition_penalty": "Repetition penalty",
         "repetition_penalty_info": "Above 1: fewer repetitions",
-        "max_new_tokens": "Longest answer (tokens)",
+        "max_new_tokens": "Longest answer",
+        "max_new_tokens_info": "In tokens",
         "seed": "Seed",
         "seed_info": "Empty: each answer another",
     },
@@ -87,7 +88,7 @@ TEXT = {
         "help_quit": "終了する",
         "help_multiline": "複数行：Alt+Enter で改行するか、\"\"\" だけの行で前後を囲みます。Ctrl-C は回答を止めます。"
         "スラッシュで始まる文は、スラッシュを二つ重ねて書きます。",
-        "subtitle": "回答は言語モデルが生成したもので、誤りを含むことがあります。",
+        "subtitle": "回答には誤りが含まれることがあります。",
         "placeholder": "メッセージを入力",
         "empty": "何についてお話ししましょうか。",
         "send": "送信",
@@ -105,7 +106,8 @@ TEXT = {
         "top_p_info": "確率の高い語から、合計がこの値になるまで",
         "repetition_penalty": "繰り返しの抑制",
         "repetition_penalty_info": "1 より大きいと繰り返しが減る",
-        "max_new_tokens": "回答の最大トークン数",
+        "max_new_tokens": "回答の長さの上限",
+        "max_new_tokens_info": "トークン数",
         "seed": "シード",
         "seed_info": "空欄なら毎回異なる回答",
     },

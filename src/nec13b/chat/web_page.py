@@ -43,7 +43,7 @@ class ChatPage:
         name, longest = self.chat_model.short_name, self.chat_model.window
         with gr.Blocks(title=name, analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
             session = gr.State(time_to_live=SECONDS_IDLE, delete_callback=lambda session: session and session.stop())
-            with gr.Sidebar(position="right", open=False, width=300):
+            with gr.Sidebar(position="right", open=False, width=340):
                 gr.Markdown(WORDS("settings"), elem_id="settings")
                 system = gr.Textbox(
                     self.system, lines=3, max_lines=10, label=WORDS("system"), info=WORDS("system_info")
@@ -51,10 +51,10 @@ class ChatPage:
                 settings = [system, *self._sampling_fields(longest)]
             with gr.Column(elem_id="page"):
                 with gr.Column(elem_id="head"):
-                    gr.HTML(f"<h1>{html.escape(name)}</h1>")
+                    gr.HTML(f"<h1>{html.escape(name)}</h1>", padding=False)
                     gr.Markdown(WORDS("subtitle"))
                 dialogue = gr.Chatbot(
-                    elem_id="dialogue", show_label=False, container=False, height="calc(100dvh - 238px)", buttons=[],
+                    elem_id="dialogue", show_label=False, container=False, height="60dvh", buttons=[],
                     layout="bubble", placeholder=WORDS("empty"), allow_tags=False, sanitize_html=True,
                     latex_delimiters=[], group_consecutive_messages=False,
                 )  # fmt: skip
@@ -94,14 +94,14 @@ class ChatPage:
             gr.Slider(0.05, 1, self.sampling.top_p, step=0.05, **words("top_p")),
             gr.Slider(1, 2, self.sampling.repetition_penalty, step=0.05, **words("repetition_penalty")),
             gr.Slider(1, longest - 1, self.chat_model.new_tokens(self.sampling), step=1, **words("max_new_tokens")),
-            gr.Number(self.sampling.seed, precision=0, minimum=0, **words("seed")),
+            gr.Textbox("" if self.sampling.seed is None else str(self.sampling.seed), **words("seed")),
         ]
 
     def new_session(self) -> ChatSession:
         """What a browser that opens the page begins with."""
         return ChatSession(self.chat_model, self.sampling, self.system)
 
-    def ask(self, session: ChatSession | None, text: str, *settings, request: gr.Request) -> Iterator[tuple]:
+    def ask(self, request: gr.Request, session: ChatSession | None, text: str, *settings) -> Iterator[tuple]:
         """Says what stands in the box, and shows the answer as it is written."""
         session = session or self.new_session()
         before = session.messages
@@ -109,7 +109,7 @@ class ChatPage:
             session, settings, lambda: session.ask(text), [*before, {"role": "user", "content": text}], text, request
         )
 
-    def answer_again(self, session: ChatSession | None, text: str, *settings, request: gr.Request) -> Iterator[tuple]:
+    def answer_again(self, request: gr.Request, session: ChatSession | None, text: str, *settings) -> Iterator[tuple]:
         """Another answer to the last question; what stands in the box stays."""
         session = session or self.new_session()
         yield from self._streamed(session, settings, session.regenerate, session.messages[:-1], "", request, text)
@@ -126,8 +126,8 @@ class ChatPage:
     ) -> Iterator[tuple]:
         failed = False
         try:
-            system, *sampling = settings
-            session.system, session.sampling = system or "", Sampling(*sampling)
+            system, *numbers, seed = settings
+            session.system, session.sampling = system or "", Sampling(*numbers).with_text("seed", seed.strip())
             shown = [*_shown(asked), {"role": "assistant", "content": "…"}]
             answer, due = pieces(), 0.0
             busy = gr.Textbox(value=left_in_box, submit_btn=False, stop_btn=True)
@@ -145,19 +145,19 @@ class ChatPage:
         took_back = failed or (bool(question) and (not session.messages or session.messages[-2]["content"] != question))
         yield self._now(session, request, question if took_back and question else left_in_box)
 
-    def undo(self, session: ChatSession | None, text: str, request: gr.Request) -> tuple:
+    def undo(self, request: gr.Request, session: ChatSession | None, text: str) -> tuple:
         """Takes back the last question, and puts it into the box to be changed."""
         session = session or self.new_session()
         return self._now(session, request, session.undo() or text)
 
-    def clear(self, session: ChatSession | None, text: str, request: gr.Request) -> tuple:
+    def clear(self, request: gr.Request, session: ChatSession | None, text: str) -> tuple:
         """A new dialogue; the settings stay."""
         session = session or self.new_session()
         session.stop()
         session.clear()
         return self._now(session, request, text)
 
-    def open(self, session: ChatSession | None, text: str, path: str, request: gr.Request) -> tuple:
+    def open(self, request: gr.Request, session: ChatSession | None, text: str, path: str) -> tuple:
         """Goes on from the last dialogue of a file."""
         session = session or self.new_session()
         try:

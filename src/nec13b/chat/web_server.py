@@ -63,6 +63,9 @@ def serve(chat_model: ChatModel, settings: ChatSettings) -> None:
     else:
         print(f"{settings.host}: whoever reaches this machine can use the model", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="nec13b-chat-") as folder:
+        theme = gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS).set(
+            block_title_background_fill="none", block_title_text_color="*body_text_color", block_title_padding="0"
+        )
         page = ChatPage(chat_model, settings.sampling, settings.system, Path(folder))
         try:
             page.blocks.queue().launch(
@@ -76,7 +79,7 @@ def serve(chat_model: ChatModel, settings: ChatSettings) -> None:
                 enable_monitoring=False,
                 app_kwargs={"middleware": middleware},
                 i18n=WORDS,
-                theme=gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS),
+                theme=theme,
                 css_paths=Path(__file__).with_name("web_page.css"),
                 prevent_thread_lock=True,
             )
