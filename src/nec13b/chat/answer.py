@@ -1,15 +1,14 @@
 """One answer on its way from the model, piece by piece, which can be stopped.
 
-`generate` runs in a thread of its own and hands its tokens over through transformers' TextIteratorStreamer. That one
-waits for a space or a kanji before it lets text out, so kana would come in lumps; the tokenizers' own DecodeStream,
-which lets out every whole character, takes its place here.
+`generate` runs in a thread of its own and hands its text over through transformers' TextIteratorStreamer. That one waits
+for a space or a kanji before it lets text out, so kana would come in lumps; here every whole character comes at once.
+The tokenizers' DecodeStream would do that too, but fails on bytes that are no UTF-8, which a model may well write.
 """
 
 import threading
 from collections.abc import Iterator
 
 import torch
-from tokenizers.decoders import DecodeStream
 from transformers import StoppingCriteria, TextIteratorStreamer
 
 from ..errors import InputError
@@ -24,31 +23,35 @@ class CharacterStreamer(TextIteratorStreamer):
 
     Attributes:
         ids: the new tokens.
+        text: what they say. Where bytes were broken, it can differ from what came piece by piece.
         ended: whether nothing more will come.
     """
 
     def __init__(self, tokenizer):
-        super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        how = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+        super().__init__(tokenizer, skip_prompt=True, **how)
         self.ids: list[int] = []
-        self.ended = False
-        self._decoding, self._length = DecodeStream(skip_special_tokens=True), 0
+        self.text, self.ended = "", False
 
     def put(self, value: torch.Tensor) -> None:
         """Takes the prompt first, then each new token."""
         if self.next_tokens_are_prompt:
             self.next_tokens_are_prompt = False
             return
-        for token in value.flatten().tolist():
-            self.ids.append(token)
-            if piece := self._decoding.step(self.tokenizer.backend_tokenizer, token):
-                self._length += len(piece)
-                self.on_finalized_text(piece)
+        self.ids += value.flatten().tolist()
+        self.text = self.tokenizer.decode(self.ids, **self.decode_kwargs)
+        if not self.text.endswith("\ufffd"):  # a character that lacks bytes is waited for
+            self._let_out()
 
     def end(self) -> None:
         """Lets out what is left: characters that were never completed, as U+FFFD."""
-        whole = self.tokenizer.decode(self.ids, **self.decode_kwargs, clean_up_tokenization_spaces=False)
         self.ended = True
-        self.on_finalized_text(whole[self._length :], stream_end=True)
+        self._let_out()
+
+    def _let_out(self) -> None:
+        piece = self.text[self.print_len :]
+        self.print_len = max(self.print_len, len(self.text))
+        self.on_finalized_text(piece, stream_end=self.ended)
 
 
 class StopOn(StoppingCriteria):
@@ -95,6 +98,7 @@ class Answer:
                     yield piece
             if self._error is not None:
                 raise _readable(self._error) from self._error
+            self.text = streamer.text
             ended = streamer.ids and streamer.ids[-1] in self._model.end_ids
             self.ended = "end" if ended else "stopped" if self._stop.is_set() else "length"
         finally:
