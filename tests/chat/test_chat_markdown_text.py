@@ -23,7 +23,14 @@ def test_what_a_person_wrote_is_plain_text(text):
 
 
 def test_what_a_person_wrote_reads_as_it_was_written():
-    for text in ("1. *a* _b_ `c` <b>d</b> &lt; &amp;", "# no heading", "> no quote", "- no list", "a\n\n\nb", "![x](y)"):
+    for text in (
+        "1. *a* _b_ `c` <b>d</b> &lt; &amp;",
+        "# no heading",
+        "> no quote",
+        "- no list",
+        "a\n\n\nb",
+        "![x](y)",
+    ):
         html = RENDERER.render(literal(text)).strip().removeprefix("<p>").removesuffix("</p>").replace("<br />", "")
         shown = html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")
         assert shown.replace("\u00a0", "") == text

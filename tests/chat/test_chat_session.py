@@ -165,7 +165,10 @@ def test_saved_and_loaded_a_dialogue_goes_on(session, tmp_path):
         ('{"text": "a"}', "line 2: no list of messages"),
         ('{"messages": [{"role": "user"}]}', "message 1 has no role and content"),
         ('{"messages": [{"role": "assistant", "content": "a"}]}', "message 1 is of 'assistant'"),
-        ('{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}', "message 2 is of 'user'"),
+        (
+            '{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}',
+            "message 2 is of 'user'",
+        ),
         ('{"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}', "must take turns"),
     ],
 )
@@ -173,7 +176,10 @@ def test_a_file_of_something_else_is_refused_and_never_overwritten(tmp_path, lin
     path = tmp_path / "other.jsonl"
     good = json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})
     path.write_text(f"{good}\n{line}\n")
-    for call in (lambda: dialogues_of_file(path), lambda: add_to_file(path, Dialogue([{"role": "user", "content": "a"}]))):
+    for call in (
+        lambda: dialogues_of_file(path),
+        lambda: add_to_file(path, Dialogue([{"role": "user", "content": "a"}])),
+    ):
         with pytest.raises(InputError, match=message):
             call()
     assert path.read_text() == f"{good}\n{line}\n"
@@ -181,7 +187,11 @@ def test_a_file_of_something_else_is_refused_and_never_overwritten(tmp_path, lin
 
 def test_a_last_question_without_answer_is_left_out(tmp_path):
     path = tmp_path / "open.jsonl"
-    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    messages = [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+    ]
     path.write_text(json.dumps({"messages": messages}))
     assert dialogues_of_file(path)[0].messages == messages[:2]
     with pytest.raises(InputError, match="cannot read"):

@@ -1,6 +1,6 @@
 """One answer on its way from the model, piece by piece, which can be stopped.
 
-`generate` runs in a thread of its own and hands its text over through transformers' TextIteratorStreamer. That one waits
+`generate` runs in a thread of its own and hands its text over through transformers' TextIteratorStreamer. That waits
 for a space or a kanji before it lets text out, so kana would come in lumps; here every whole character comes at once.
 The tokenizers' DecodeStream would do that too, but fails on bytes that are no UTF-8, which a model may well write.
 """
