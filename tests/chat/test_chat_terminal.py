@@ -154,6 +154,7 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(tokenizer, tmp_path):
     chat = TypedInto([*COMMAND, "./endless", "--temperature", "0", "--max_new_tokens", "8000"], tmp_path)
     try:
         chat.read_until("/help lists the commands")
+        chat.read_until("> ")
         chat.type("話")
         chat.type("\x1b\r")  # Alt+Enter
         chat.type("して\r")

@@ -7,13 +7,14 @@ import torch
 
 from nec13b import Nec13bConfig, Nec13bForCausalLM
 from nec13b.chat.chat_model import ChatModel
-from nec13b.tokenization.special_tokens import EOS, IM_END, SPECIAL_TOKENS
+from nec13b.tokenization.bpe import FIRST_TOKENS
+from nec13b.tokenization.special_tokens import EOS, IM_END
 
 WINDOW = 256
 
 
 def random_model(tokenizer, ends_at_once: bool = False, **changes) -> Nec13bForCausalLM:
-    """Its output layer gives special tokens no weight, or, on request, nothing but an end."""
+    """Its output layer gives special tokens and single bytes no weight, or, on request, nothing but an end weight."""
     torch.manual_seed(0)
     ids = tokenizer.tokenizer
     settings = {"max_position_embeddings": WINDOW, "hidden_size": 64, "num_hidden_layers": 2, **changes}
@@ -26,7 +27,7 @@ def random_model(tokenizer, ends_at_once: bool = False, **changes) -> Nec13bForC
         if parameter.ndim > 1:
             parameter.data *= 5
     head = model.lm_head.weight.data
-    head[: len(SPECIAL_TOKENS)] = 0
+    head[: len(FIRST_TOKENS)] = 0
     head[len(ids) :] = 0
     if ends_at_once:  # whatever the hidden state, one of the two is the likeliest
         head[ids.convert_tokens_to_ids(IM_END)] = 1000 * head[500]

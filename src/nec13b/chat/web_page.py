@@ -79,7 +79,6 @@ class ChatPage:
             undo.click(self.undo, [session, box], seen, **at_once)
             clear.click(self.clear, [session, box], seen, **at_once)
             load.upload(self.open, [session, box, load], [*seen, system], **at_once)
-            blocks.load(self.new_session, None, [session], **at_once)
         return blocks
 
     def _sampling_fields(self, longest: int) -> list[gr.components.Component]:
@@ -98,7 +97,7 @@ class ChatPage:
         ]
 
     def new_session(self) -> ChatSession:
-        """What a browser that opens the page begins with."""
+        """What a browser begins with at its first question; its first answer says whose it is."""
         return ChatSession(self.chat_model, self.sampling, self.system)
 
     def ask(self, request: gr.Request, session: ChatSession | None, text: str, *settings) -> Iterator[tuple]:
