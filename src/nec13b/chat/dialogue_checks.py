@@ -145,17 +145,15 @@ class DialogueChecks:
         return None
 
     def _duplicate(self, dialogue: Dialogue) -> Objection | None:
-        skipped = self.settings.skip_checks
-        if "duplicates" not in skipped:
-            key = bytes.fromhex(dialogue.key)
-            if key in self._keys:
-                return Objection("duplicate", f"says the same as {self._keys[key]}")
-            self._keys[key] = dialogue.id
+        skipped, key = self.settings.skip_checks, bytes.fromhex(dialogue.key)
+        if "duplicates" not in skipped and key in self._keys:
+            return Objection("duplicate", f"says the same as {self._keys[key]}")
         if "near_duplicates" not in skipped:
             # System messages are shared by whole data sets, so they say nothing of likeness.
             said = "\n".join(m["content"] for m in dialogue.messages if m["role"] != "system")
             if like := self._index.add_unless_like(said, dialogue.id):
                 return Objection("near duplicate", f"{like[1]:.0%} like {like[0]}")
+        self._keys[key] = dialogue.id
         return None
 
 

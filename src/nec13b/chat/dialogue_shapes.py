@@ -213,6 +213,8 @@ def _alpaca(row: dict) -> list[Message]:
             raise NotADialogue(f"entry {number} of field 'history' is not a pair of question and answer")
         messages += _exchange(*(_text(said, f"entry {number} of field 'history'") for said in exchange))
     answer = "output" if "output" in row else "response"
+    if "instruction" not in row or answer not in row:
+        raise NotADialogue("no fields 'instruction' and 'output'")
     names = ["instruction", next((name for name in ("input", "context") if _is_there(row.get(name))), "")]
     asked = [_text(row[name], f"field {name!r}") for name in names if _is_there(row.get(name))]
     return messages + _exchange("\n\n".join(asked), _text(row.get(answer) or "", f"field {answer!r}"))

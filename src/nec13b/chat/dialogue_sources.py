@@ -11,6 +11,7 @@ Entries are written as those of a corpus (`corpus/sources.py`) and read by the s
 holds no dialogue: it is noted with its line.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
@@ -224,5 +225,6 @@ class _SourceReader:
         yield Placed(dialogue, at.file, at.row)
 
     def _reject(self, at: _Place, reason: str, detail: str, row: Any) -> None:
-        excerpt = LONE_SURROGATE.sub("\ufffd", str(row)[:EXCERPT_CHARACTERS])
+        written = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
+        excerpt = LONE_SURROGATE.sub("\ufffd", written[:EXCERPT_CHARACTERS])
         self.rejections.add(at.file, at.row, reason, excerpt, detail=detail, label=self.source.label)
