@@ -183,6 +183,8 @@ class AugmentationRun:
         self._take_note(outcome)
         self._progress.show(outcome, self._cost)
         self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.outcome == FAILED else 0
+        if self.stopped:
+            return
         if self.config.stop_after_failures and self._failures_in_a_row >= self.config.stop_after_failures:
             self.stopped = (
                 f"{self._failures_in_a_row} items in a row have failed, the last with {outcome.reason} "

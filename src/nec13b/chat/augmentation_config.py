@@ -30,7 +30,7 @@ class ItemCheckSettings:
 
 @dataclass
 class AugmentDialoguesConfig(ItemCheckSettings, GeneratorSettings):
-    """Amplifies seed dialogues: a model writes harder instructions, more varied questions, further turns, and answers."""
+    """Amplifies seeds: a model writes harder instructions, more varied questions, further turns, and the answers."""
 
     seeds: list[str] = field(
         default_factory=lambda: ["sample"],

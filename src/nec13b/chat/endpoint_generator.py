@@ -19,7 +19,7 @@ from .generation import Completion, GenerationFailed, Sampling
 from .generator_settings import GeneratorSettings
 from .rate_limit import RateLimit
 
-LONGEST_RETRY_AFTER = 600.0  # seconds; an endpoint that asks for more has to be tried on another day
+LONGEST_RETRY_AFTER = 600.0  # seconds; where an endpoint asks for more, its quota is spent, and the run ends
 CHARACTERS_PER_TOKEN = 2  # only to foresee a request's size for the limit of tokens a minute
 DETAIL_CHARACTERS = 300
 SECRET_MARK = "[secret]"
@@ -59,7 +59,7 @@ class EndpointGenerator:
 
         Raises:
             GenerationFailed: it could not be had in `max_attempts`, or the endpoint does not take this request.
-            InputError: the endpoint refuses the key, or has no such model or address.
+            InputError: the endpoint refuses the key, has no such model, or asks to come back much later.
         """
         request = self._request(messages, sampling)
         foreseen = sum(len(m["content"]) for m in messages) // CHARACTERS_PER_TOKEN + sampling.max_new_tokens
@@ -68,9 +68,14 @@ class EndpointGenerator:
             try:
                 completion = await self._attempt(request)
             except _Again as again:
+                if again.after > LONGEST_RETRY_AFTER:
+                    raise InputError(
+                        f"{self._settings.base_url} asks to wait {again.after / 60:,.0f} minutes ({again.detail}); "
+                        "run the command again then"
+                    ) from None
                 if again.after:
-                    self._limit.hold(min(again.after, LONGEST_RETRY_AFTER))
-                if attempt == self._settings.max_attempts or again.after > LONGEST_RETRY_AFTER:
+                    self._limit.hold(again.after)
+                if attempt == self._settings.max_attempts:
                     raise GenerationFailed(again.reason, again.detail) from None
                 self.retries[again.reason] += 1
                 if not again.after:
@@ -127,7 +132,7 @@ class EndpointGenerator:
         return GenerationFailed("bad_request", said)
 
     def _completion_of(self, reply: Any) -> Completion:
-        """The reply's first choice. The client does not check shapes, so each field may be missing or of another type."""
+        """The reply's first choice. The client checks no shapes, so each field may be missing or of another type."""
         choices = getattr(reply, "choices", None)
         if not isinstance(choices, list):
             raise _Again("malformed_reply", "no list of choices")
@@ -171,7 +176,7 @@ _KNOWN = {
 
 
 def retry_after(headers) -> float:
-    """The seconds that a reply asks to wait, by `Retry-After-Ms` or `Retry-After` (seconds or a date); 0: none."""
+    """The seconds that a reply asks to wait, by `Retry-After-Ms` or `Retry-After`, seconds or a date; or 0."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) * unit

@@ -65,7 +65,7 @@ class Outcome:
 
     def to_row(self) -> dict[str, Any]:
         """As a line of the journal holds it."""
-        return {**asdict(self), "dialogue": self.dialogue.to_row()}
+        return {**asdict(self), "dialogue": {"messages": [], **self.dialogue.to_row()}}
 
 
 @dataclass
