@@ -94,8 +94,8 @@ class Setup:
 
 
 SETUPS = {
-    "first": Setup(192, 512, 4, 6, 256, 4, "ja=0.6,en=0.25,code=0.15", 8_000_000, 500_000),
-    "second": Setup(128, 352, 5, 4, 128, 8, "ja=0.25,en=0.35,code=0.4", 5_000_000, 500_000),
+    "first": Setup(192, 512, 4, 6, 256, 4, "ja=0.6,en=0.25,code=0.15", 8_000_000, 400_000),
+    "second": Setup(128, 352, 5, 4, 128, 8, "ja=0.25,en=0.35,code=0.4", 4_000_000, 300_000),
 }
 VOCABULARY, BASE_BATCH, EXTENSION_BATCH = 8192, 8192, 16384
 DOCUMENTS, ZERO_SHOT_FACTORS = 60, (8, 16)

@@ -8,7 +8,7 @@ import torch
 from peft import AutoPeftModelForCausalLM
 from transformers import AutoModelForCausalLM
 
-from nec13b import Nec13bConfig, Nec13bForCausalLM
+from nec13b import Nec13bForCausalLM
 from nec13b.chat import Dialogue
 from nec13b.chat.answers import answers
 from nec13b.chat.chatml import IGNORED, encoded_dialogue
@@ -38,18 +38,8 @@ def dialogue(*numbers: int) -> Dialogue:
 
 
 @pytest.fixture
-def base(tokenizer, tmp_path) -> Path:
-    """A tiny random checkpoint with its tokenizer."""
-    torch.manual_seed(0)
-    ids = tokenizer.tokenizer
-    config = Nec13bConfig(
-        vocab_size=len(ids), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=256, pad_token_id=ids.pad_token_id, bos_token_id=ids.bos_token_id,
-        eos_token_id=ids.eos_token_id,
-    )  # fmt: skip
-    Nec13bForCausalLM(config).save_pretrained(tmp_path / "base")
-    ids.save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
+def base(tiny_checkpoint) -> Path:
+    return tiny_checkpoint
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .dialogue import Message
-from .dialogue_shapes import NotADialogue, role_named
+from .dialogue_shapes import NotADialogue, kind_of, role_named
 
 BRANCHES = ("best", "all")
 Note = Callable[[Any, str, str, Any], None]
@@ -145,7 +145,7 @@ def _answered(root: TreeMessage) -> set[int]:
 def _tree_message(row: Any, at: Any) -> TreeMessage | None:
     """A message without its replies; None where it was deleted."""
     if not isinstance(row, dict):
-        raise NotADialogue(f"a message of the tree is a {type(row).__name__}, not an object")
+        raise NotADialogue(f"a message of the tree is {kind_of(row)}, not an object")
     if row.get("deleted") or row.get("review_result") is False:
         return None
     if not isinstance(row.get("text"), str):

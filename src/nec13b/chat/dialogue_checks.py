@@ -32,10 +32,12 @@ class Objection:
     Attributes:
         reason: of a few, for counting: `empty turn`.
         detail: what of it: `message 3 (assistant)`.
+        message: the number of the message it objects to, from 1; None where it is the whole.
     """
 
     reason: str
     detail: str = ""
+    message: int | None = None
 
 
 class DialogueChecks:
@@ -49,11 +51,15 @@ class DialogueChecks:
     def __init__(self, settings: DialogueSettings, tokenizer: PreTrainedTokenizerBase | None = None):
         self.settings, self.tokenizer = settings, tokenizer
         self.masked: Counter[str] = Counter()  # pieces of personal data, by kind
+        self.cut = 0  # dialogues that were cut after their last answer
         self._keys: dict[bytes, str] = {}
         self._index = NearDuplicateIndex(settings.near_similarity)
 
     def __call__(self, dialogue: Dialogue) -> tuple[Dialogue, Objection | None]:
-        """The dialogue as it may be kept, with personal data masked if so wanted, and what speaks against it."""
+        """The dialogue as it may be kept (cut, masked, if so wanted), and what speaks against it."""
+        whole = dialogue
+        if self.settings.cut_unanswered:
+            dialogue = cut_after_last_answer(dialogue)
         messages = dialogue.messages
         if not messages:
             return dialogue, Objection("no messages")
@@ -73,20 +79,22 @@ class DialogueChecks:
         if self.settings.personal_data == "mask":
             dialogue, masked = masked_dialogue(dialogue)
         objection = self._duplicate(dialogue)
-        if objection is None and self.settings.personal_data == "mask":
-            self.masked += masked
+        if objection is None:
+            self.cut += len(dialogue.messages) < len(whole.messages)
+            if self.settings.personal_data == "mask":
+                self.masked += masked
         return dialogue, objection
 
     def _unknown_role(self, messages: list[Message]) -> Objection | None:
         for number, message in enumerate(messages, start=1):
             if message["role"] not in ROLES:
-                return Objection("unknown role", f"message {number}: {message['role'][:40]!r}")
+                return Objection("unknown role", f"message {number}: {message['role'][:40]!r}", number)
         return None
 
     def _empty_turn(self, messages: list[Message]) -> Objection | None:
         for number, message in enumerate(messages, start=1):
             if not message["content"].strip():
-                return Objection("empty turn", f"message {number} ({message['role']})")
+                return Objection("empty turn", f"message {number} ({message['role']})", number)
         return None
 
     def _wrong_order(self, messages: list[Message]) -> Objection | None:
@@ -95,10 +103,11 @@ class DialogueChecks:
             role = message["role"]
             if role in ROLES and before in FOLLOWERS and role not in FOLLOWERS[before]:
                 what = f"{role} after {before}" if before else f"{role} comes first"
-                return Objection("wrong order of roles", f"message {number}: {what}")
+                return Objection("wrong order of roles", f"message {number}: {what}", number)
             before = role
         if before != "assistant":
-            return Objection("no answer at the end", f"message {len(messages)} ({before}) is the last")
+            last = len(messages)
+            return Objection("no answer at the end", f"message {last} ({before}) is the last", last)
         return None
 
     def _too_long(self, messages: list[Message]) -> Objection | None:
@@ -114,7 +123,9 @@ class DialogueChecks:
     def _leaked_mark(self, messages: list[Message]) -> Objection | None:
         for number, message in enumerate(messages, start=1):
             if mark := leaked_mark(message["content"]):
-                return Objection("leaked special token", f"message {number} ({message['role']}): {mark.strip()}")
+                return Objection(
+                    "leaked special token", f"message {number} ({message['role']}): {mark.strip()}", number
+                )
         return None
 
     def _other_language(self, messages: list[Message]) -> Objection | None:
@@ -130,21 +141,28 @@ class DialogueChecks:
     def _personal_data(self, messages: list[Message]) -> Objection | None:
         for number, message in enumerate(messages, start=1):
             if found := find_personal_data(message["content"]):
-                return Objection("personal data", f"message {number} ({message['role']}): {found[0][2]}")
+                return Objection("personal data", f"message {number} ({message['role']}): {found[0][2]}", number)
         return None
 
     def _duplicate(self, dialogue: Dialogue) -> Objection | None:
         skipped = self.settings.skip_checks
         if "duplicates" not in skipped:
-            first = self._keys.setdefault(bytes.fromhex(dialogue.key), dialogue.id)
-            if first != dialogue.id:
-                return Objection("duplicate", f"says the same as {first}")
+            key = bytes.fromhex(dialogue.key)
+            if key in self._keys:
+                return Objection("duplicate", f"says the same as {self._keys[key]}")
+            self._keys[key] = dialogue.id
         if "near_duplicates" not in skipped:
             # System messages are shared by whole data sets, so they say nothing of likeness.
             said = "\n".join(m["content"] for m in dialogue.messages if m["role"] != "system")
             if like := self._index.add_unless_like(said, dialogue.id):
                 return Objection("near duplicate", f"{like[1]:.0%} like {like[0]}")
         return None
+
+
+def cut_after_last_answer(dialogue: Dialogue) -> Dialogue:
+    """The dialogue up to its last answer; the dialogue itself where there is none, or nothing behind it."""
+    last = max((n for n, message in enumerate(dialogue.messages, start=1) if message["role"] == "assistant"), default=0)
+    return replace(dialogue, messages=dialogue.messages[:last]) if 0 < last < len(dialogue.messages) else dialogue
 
 
 def masked_dialogue(dialogue: Dialogue) -> tuple[Dialogue, Counter[str]]:

@@ -26,6 +26,9 @@ class DialogueSettings:
     strict: bool = field(
         default=False, metadata={"help": "Refuse data with anything wrong in it, instead of setting that aside."}
     )
+    cut_unanswered: bool = field(
+        default=False, metadata={"help": "Cut what follows the last answer, instead of setting the dialogue aside."}
+    )
     max_dialogue_characters: int = field(
         default=32_000, metadata={"help": "Longer dialogues are set aside; all messages together."}
     )
@@ -71,3 +74,21 @@ class DialogueSettings:
                 raise InputError(f"{name} must lie above 0 and not above 1, not {getattr(self, name)}")
         if not 0 <= self.held_out_fraction < 1:
             raise InputError(f"held_out_fraction must lie between 0 and 1, not {self.held_out_fraction}")
+
+
+@dataclass
+class PrepareDialoguesConfig(DialogueSettings):
+    """Reads dialogues of any common shape, checks them, and splits them for chat tuning, with a report on it all."""
+
+    output_dir: str = field(
+        default="runs/dialogues", metadata={"help": "Folder for train.jsonl, held_out.jsonl, rejected.jsonl, report."}
+    )
+    overwrite_output_dir: bool = field(default=False, metadata={"help": "Replace the dialogues in output_dir."})
+    tokenizer: str | None = field(
+        default=None, metadata={"help": "Tokenizer that counts tokens, for max_dialogue_tokens; a folder or Hub name."}
+    )
+
+    def __post_init__(self):
+        self.check_dialogue_settings()
+        if self.max_dialogue_tokens and not self.tokenizer:
+            raise InputError("max_dialogue_tokens needs a tokenizer that counts them; name one with --tokenizer")

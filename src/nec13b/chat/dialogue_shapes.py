@@ -44,7 +44,7 @@ def shape_of_row(row: Any) -> str:
     if isinstance(row, list):
         return "messages"
     if not isinstance(row, dict):
-        raise NotADialogue(f"a row is an object or a list of messages, not a {type(row).__name__}")
+        raise NotADialogue(f"a row is an object or a list of messages, not {kind_of(row)}")
     if isinstance(row.get("prompt"), dict) and "replies" in row["prompt"]:
         return "oasst"
     if "message_id" in row and "parent_id" in row and "text" in row:
@@ -79,7 +79,7 @@ def messages_of_row(row: Any, shape: str = "", prompt_field: str = "", answer_fi
     if shape == "messages" and isinstance(row, list):
         return _messages(row)
     if not isinstance(row, dict):
-        raise NotADialogue(f"a row of the shape {shape} is an object, not a {type(row).__name__}")
+        raise NotADialogue(f"a row of the shape {shape} is an object, not {kind_of(row)}")
     if shape in ("messages", "sharegpt"):
         name = next((n for n in ("messages", "conversations", "conversation") if _is_there(row.get(n))), "messages")
         if name not in row:
@@ -128,6 +128,14 @@ def with_tools(messages: list[Message], tools: Any) -> list[Message]:
     return [Message(role="system", content=told), *messages]
 
 
+def kind_of(value: Any) -> str:
+    """What a value is, in the words of JSON."""
+    for types, words in ((dict, "an object"), (list, "a list"), (str, "a text"), (bool, "true or false")):
+        if isinstance(value, types):
+            return words
+    return "a number" if isinstance(value, (int, float)) else "nothing" if value is None else type(value).__name__
+
+
 def _is_there(value: Any) -> bool:
     return value is not None and value != "" and value != [] and value != {}
 
@@ -142,7 +150,7 @@ def _listed(value: Any) -> list:
     if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):
         value = [dict(zip(value, items)) for items in zip(*value.values())]
     if not isinstance(value, list):
-        raise NotADialogue(f"the messages are a {type(value).__name__}, not a list")
+        raise NotADialogue(f"the messages are {kind_of(value)}, not a list")
     return value
 
 
@@ -152,7 +160,7 @@ def _messages(items: Iterable[Any]) -> list[Message]:
 
 def _message(item: Any, number: int) -> Message:
     if not isinstance(item, dict):
-        raise NotADialogue(f"message {number} is a {type(item).__name__}, not an object")
+        raise NotADialogue(f"message {number} is {kind_of(item)}, not an object")
     name = next((item[n] for n in ("role", "from") if _is_there(item.get(n))), None)
     if name is None:
         raise NotADialogue(f"message {number} has no role")
@@ -184,13 +192,13 @@ def _text(content: Any, what: str) -> str:
         pieces = [part if isinstance(part, str) else _text_of_part(part, what) for part in content]
         return "\n".join(pieces)
     if not isinstance(content, str):
-        raise NotADialogue(f"{what} holds a {type(content).__name__}, not a text")
+        raise NotADialogue(f"{what} holds {kind_of(content)}, not a text")
     return content
 
 
 def _text_of_part(part: Any, what: str) -> str:
     if not isinstance(part, dict) or not isinstance(part.get("text"), str):
-        kind = part.get("type", "part without text") if isinstance(part, dict) else type(part).__name__
+        kind = part.get("type", "part without text") if isinstance(part, dict) else kind_of(part)
         raise NotADialogue(f"{what} holds more than text ({kind})")
     return part["text"]
 

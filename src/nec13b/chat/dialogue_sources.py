@@ -11,11 +11,11 @@ Entries are written as those of a corpus (`corpus/sources.py`) and read by the s
 holds no dialogue: it is noted with its line.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ..corpus import Rejections, Source
 from ..corpus.documents import LONE_SURROGATE
@@ -23,10 +23,12 @@ from ..corpus.file_formats import Rows, kind_of_rows_file, rows_of_hub_data_set,
 from ..corpus.reading import said
 from ..corpus.sources import files_of, labelled, named_files
 from ..errors import InputError
+from ..run_record import MADE_NAME
 from .assistant_trees import BRANCHES, TreeMessage, nested_tree, paths_of_tree, trees_of_table
 from .dialogue import Dialogue
 from .dialogue_shapes import SHAPES, NotADialogue, messages_of_row, shape_of_row
 
+PREPARED_NAMES = ("train.jsonl", "held_out.jsonl")
 EXCERPT_CHARACTERS = 200
 
 
@@ -90,6 +92,9 @@ def files_of_dialogues(source: DialogueSource) -> list[tuple[str, str]]:
     if source.is_sample:
         folder = Path(str(resources.files("nec13b.chat") / "sample"))
         return [(str(file), f"{source.label}/{file.name}") for file in sorted(folder.glob("*.jsonl"))]
+    folder = Path(source.location).expanduser().absolute()
+    if (folder / MADE_NAME).is_file():  # of a prepared folder, not what was set aside
+        return [(str(folder / name), f"{source.label}/{name}") for name in PREPARED_NAMES if (folder / name).is_file()]
     files = files_of(source, kind_of_rows_file, "JSONL, Parquet or JSON", ".jsonl, .parquet or .json (.gz, .zst)")
     return named_files(source.label, files)
 
@@ -136,64 +141,67 @@ def read_dialogues(sources: list[DialogueSource], rejections: Rejections, max_ch
         yield from _SourceReader(source, rejections).dialogues(parts)
 
 
+class _Place(NamedTuple):
+    """Where a row stands: the file, how its rows are called, and which one it is."""
+
+    file: str
+    name: str
+    row: int | None
+
+    @property
+    def id(self) -> str:
+        return self.name if self.row is None else f"{self.name}:{self.row}"
+
+
 @dataclass
 class _SourceReader:
     source: DialogueSource
     rejections: Rejections
-    # Rows of a table of tree messages: (place and number of the row, row); a tree may run over several files.
-    table: list[tuple[tuple, dict]] = field(default_factory=list)
+    # Rows of a table of tree messages; a tree may run over several files.
+    table: list[tuple[_Place, dict]] = field(default_factory=list)
 
     def dialogues(self, parts: list[tuple[str, str, Rows]]) -> Iterator[Placed]:
-        for place, name, rows in parts:
+        for file, name, rows in parts:
             for number, row in rows:
+                at = _Place(file, name, number)
                 try:
-                    yield from self._of_row(row, place, name, number)
+                    yield from self._of_row(row, at)
                 except NotADialogue as error:
-                    self._reject(place, number, "not a dialogue", str(error), row)
-        if self.table:
-            trees = trees_of_table(
-                self.table, lambda at, reason, detail, row: self._reject(at[0], at[2], reason, detail, row)
-            )
-            for tree in trees:
-                place, name, number = tree.at
-                # A path is called by the row of its last answer, which no other path has.
-                yield from self._of_tree(tree, place, number, lambda path: f"{name}:{path[-1].at[2]}", {})
+                    self._reject(at, "not a dialogue", str(error), row)
+        for tree in trees_of_table(self.table, self._reject):
+            # A path is called by the row of its last answer, which no other path has.
+            yield from self._of_tree(tree, {}, lambda path, _: path[-1].at.id)
 
-    def _of_row(self, row: Any, place: str, name: str, number: int | None) -> Iterator[Placed]:
+    def _of_row(self, row: Any, at: _Place) -> Iterator[Placed]:
         shape = self.source.shape
         if not shape and not (self.source.prompt_field or self.source.answer_field):
             shape = shape_of_row(row)
         if shape == "oasst_table":
             if not isinstance(row, dict) or not {"message_id", "parent_id"} <= row.keys():
                 raise NotADialogue("no fields 'message_id' and 'parent_id'")
-            self.table.append(((place, name, number), row))
-            return
-        if shape == "oasst":
+            self.table.append((at, row))
+        elif shape == "oasst":
             if not isinstance(row, dict) or not isinstance(row.get("prompt"), dict):
                 raise NotADialogue("no tree in field 'prompt'")
-            tree = nested_tree(row, (place, name, number))
-            numbered = iter(range(1, 1 << 60))
             several = self.source.branches == "all"
-            yield from self._of_tree(
-                tree, place, number, lambda _: f"{name}:{number}" + (f"#{next(numbered)}" if several else ""), row
-            )
-            return
-        messages = messages_of_row(row, shape, self.source.prompt_field, self.source.answer_field)
-        written = row if isinstance(row, dict) else {}
-        own_id = f"{name}:{number}"
-        provenance = written.get("provenance") if isinstance(written.get("provenance"), dict) else {}
-        if provenance and said(written, "id"):  # an amplification's, by which its record knows it
-            own_id = said(written, "id")
-        yield from self._usable(self._dialogue(messages, own_id, written, provenance), place, number, row)
+            tree = nested_tree(row, at)
+            yield from self._of_tree(tree, row, lambda _, number: f"{at.id}#{number}" if several else at.id)
+        else:
+            messages = messages_of_row(row, shape, self.source.prompt_field, self.source.answer_field)
+            written = row if isinstance(row, dict) else {}
+            provenance = written.get("provenance") if isinstance(written.get("provenance"), dict) else {}
+            # What an amplification wrote keeps the name by which its record knows it.
+            own_id = (said(written, "id") if provenance else "") or at.id
+            yield from self._usable(self._dialogue(messages, own_id, written, provenance), at, row)
 
-    def _of_tree(self, tree: TreeMessage, place: str, number: int | None, name_of, written: dict) -> Iterator[Placed]:
+    def _of_tree(self, tree: TreeMessage, written: dict, id_of: Callable[[list, int], str]) -> Iterator[Placed]:
         paths = paths_of_tree(tree, self.source.branches)
         if not paths:
-            self._reject(place, number, "unanswered", "nobody answered in this tree", {"messages": [tree.message]})
-        for path in paths:
-            place, _, number = path[-1].at
-            dialogue = self._dialogue([step.message for step in path], name_of(path), written, {}, tree.language)
-            yield from self._usable(dialogue, place, number, written)
+            self._reject(tree.at, "unanswered", "nobody answered in this tree", tree.message["content"])
+        for number, path in enumerate(paths, start=1):
+            messages = [step.message for step in path]
+            dialogue = self._dialogue(messages, id_of(path, number), written, {}, tree.language)
+            yield from self._usable(dialogue, path[-1].at, messages)
 
     def _dialogue(self, messages, own_id: str, written: dict, provenance: dict, language: str = "") -> Dialogue:
         return Dialogue(
@@ -205,13 +213,16 @@ class _SourceReader:
             provenance=provenance,
         )
 
-    def _usable(self, dialogue: Dialogue, place: str, number: int | None, row: Any) -> Iterator[Placed]:
-        for index, message in enumerate(dialogue.messages, start=1):
+    def _usable(self, dialogue: Dialogue, at: _Place, row: Any) -> Iterator[Placed]:
+        for number, message in enumerate(dialogue.messages, start=1):
             if LONE_SURROGATE.search(message["content"] + message["role"]):
-                self._reject(place, number, "lone surrogate", f"message {index} is not valid Unicode", ascii(row))
+                self._reject(at, "lone surrogate", f"message {number} is not valid Unicode", ascii(row))
                 return
-        yield Placed(dialogue, place, number)
+        if LONE_SURROGATE.search(str(dialogue.provenance)):
+            self._reject(at, "lone surrogate", "its provenance is not valid Unicode", ascii(row))
+            return
+        yield Placed(dialogue, at.file, at.row)
 
-    def _reject(self, place: str, number: int | None, reason: str, detail: str, row: Any) -> None:
-        excerpt = LONE_SURROGATE.sub("\ufffd", str(row))[:EXCERPT_CHARACTERS]
-        self.rejections.add(place, number, reason, excerpt, detail=detail, label=self.source.label)
+    def _reject(self, at: _Place, reason: str, detail: str, row: Any) -> None:
+        excerpt = LONE_SURROGATE.sub("\ufffd", str(row)[:EXCERPT_CHARACTERS])
+        self.rejections.add(at.file, at.row, reason, excerpt, detail=detail, label=self.source.label)

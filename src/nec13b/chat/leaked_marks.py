@@ -11,7 +11,7 @@ SPECIAL_TOKEN = re.compile(r"<[|｜][^\s<>|｜]{1,40}[|｜]>")
 # These may be spoken of in code: `<s>` is a tag of HTML.
 FORMAT_MARK = re.compile(
     r"""
-    \[/?INST\] | <</?SYS>> | </?s> | <(?:start|end)_of_turn> | \[g?MASK\]                     # LLaMA 2, Mistral, Gemma, GLM
+    \[/?INST\] | <</?SYS>> | </?s> | <(?:start|end)_of_turn> | \[gMASK\]             # LLaMA 2, Mistral, Gemma, GLM
     | ^\#{2,3}[ ]?(?:Instruction|Input|Response|Human|Assistant|User|System)[ ]?:             # Alpaca, Vicuna
     | ^\#{2,3}[ ]?(?:指示|入力|応答)[ ]?[:：]                                                  # Alpaca in Japanese
     """,

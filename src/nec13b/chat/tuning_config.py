@@ -11,6 +11,7 @@ from trl import SFTConfig
 from ..errors import InputError
 from ..pretraining.layout import Layout
 from ..tokenization.special_tokens import IM_END
+from .dialogue_settings import DialogueSettings
 
 ADAPTERS = ("none", "lora", "qlora")
 DECISIVE_SETTINGS = (
@@ -22,7 +23,7 @@ DECISIVE_SETTINGS = (
 
 
 @dataclass
-class ChatTuneConfig(SFTConfig):
+class ChatTuneConfig(DialogueSettings, SFTConfig):
     """Chat tuning on ChatML dialogues (section 2(5) of the paper), of all weights or of an adapter.
 
     Every field of trl's SFTConfig, and so of transformers' TrainingArguments, is a setting too.
@@ -35,13 +36,6 @@ class ChatTuneConfig(SFTConfig):
         default=None, metadata={"help": "Base checkpoint: folder, Hub name, or a .gguf file (nec13b or Llama)."}
     )
     tokenizer: str | None = field(default=None, metadata={"help": "Its tokenizer. Default: the one beside the model."})
-    dialogues: list[str] = field(
-        default_factory=lambda: ["sample"],
-        metadata={"help": "Folder of recipes/prepare_dialogues.py, or entries as that recipe takes them."},
-    )
-    held_out_fraction: float = field(
-        default=0.02, metadata={"help": "Share of the dialogues held out, where they are not split already."}
-    )
     eval_dialogues: int = field(default=200, metadata={"help": "Most held-out dialogues evaluated for each source."})
     add_chat_tokens: bool = field(
         default=False, metadata={"help": "Add ChatML's two tokens to a vocabulary that lacks them."}
@@ -115,8 +109,7 @@ class ChatTuneConfig(SFTConfig):
         for name in ("rows_per_batch", "lora_rank", "eval_dialogues", "sample_tokens"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.held_out_fraction < 1:
-            raise InputError(f"held_out_fraction must be at least 0 and below 1, not {self.held_out_fraction}")
+        self.check_dialogue_settings()
         if not self.max_length or self.max_length < 2:
             raise InputError(f"max_length must be at least 2, not {self.max_length}")
         if self.gradient_accumulation_steps != 1:

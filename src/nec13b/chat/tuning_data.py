@@ -35,6 +35,9 @@ class TuningData:
             f"  {source}: {count:,} dialogues, {len(self.held_out.get(source, [])):,} held out"
             for source, count in sorted(sources.items())
         ]
+        aside = sum(count for reason, count in self.counts.items() if reason.startswith("set aside"))
+        if aside:
+            lines.append(f"  {aside:,} dialogues or rows are set aside, each with its reason in rejected.jsonl")
         if self.counts["shortened"] or self.counts["too_long"]:
             lines.append(
                 f"  {self.counts['shortened']:,} lost their last exchanges to fit in the window; "
@@ -107,21 +110,3 @@ def as_data_set(dialogues: list[Dialogue], tokenizer: PreTrainedTokenizerBase, a
         ids, labels = encoded_dialogue(tokenizer, dialogue.messages)
         rows.append({"input_ids": ids, "labels": labels if assistant_only else ids})
     return Dataset.from_list(rows)
-
-
-def split_dialogues(entries, fraction, output):
-    import gzip
-    import json
-
-    train, held = [], []
-    for e in entries:
-        op = gzip.open if e.endswith(".gz") else open
-        for n, line in enumerate(op(e, "rt")):
-            r = json.loads(line)
-            m = r["messages"]
-            while m and m[-1]["role"] != "assistant":
-                m = m[:-1]
-            d = Dialogue(m, f"{e}:{n}", e.split("/")[-1].split(".")[0], r.get("lang", ""))
-            if m:
-                (held if d.is_held_out(fraction) else train).append(d)
-    return train, held

@@ -22,11 +22,12 @@ from .adapters import four_bits, lora_config, write_merged
 from .answers import Answer, answers
 from .chatml import make_embeddings, stop_at_end_of_turn, use_chatml
 from .dialogue import Message
+from .prepared_dialogues import REJECTED_NAME, DialogueRejections, prepared_dialogues
 from .tuning_config import ChatTuneConfig
-from .tuning_data import TuningData, as_data_set, split_dialogues, tuning_data
+from .tuning_data import TuningData, as_data_set, tuning_data
 from .tuning_trainer import ChatTrainer, SampleAnswers
 
-RUN_FILES = ("adapter", ".adapter.tmp", "dialogues")
+RUN_FILES = ("adapter", ".adapter.tmp")
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,11 @@ def prepare(config: ChatTuneConfig, output: Path) -> Start:
     else:
         handle = load_tokenizer(folder, gguf_file=file)
     added = use_chatml(handle.tokenizer, config.add_chat_tokens)
-    train, held_out = split_dialogues(config.dialogues, config.held_out_fraction, output)
-    return Start(
-        handle, added, tuning_data(train, held_out, handle.tokenizer, config.max_length, config.eval_dialogues)
-    )
+    rejections = DialogueRejections(output / REJECTED_NAME if config.process_index == 0 else None)
+    split = prepared_dialogues(config, handle.tokenizer, rejections)
+    data = tuning_data(split.train, split.held_out, handle.tokenizer, config.max_length, config.eval_dialogues)
+    data.counts.update({f"set aside, {reason}": count for reason, count in split.rejected.items()})
+    return Start(handle, added, data)
 
 
 def folder_and_file(model: str) -> tuple[str, str | None]:
