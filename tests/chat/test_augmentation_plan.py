@@ -57,7 +57,9 @@ def test_prompts_have_everything_filled_in(language, name):
         assert ("TOPIC" in prompt) == (operation == "new_topic")
         assert ("PERSONA" in prompt) == (operation == "persona")
         assert "SYSTEM" not in prompt
-    grade = prompts.for_grade([*messages, {"role": "user", "content": "NEXT"}, {"role": "assistant", "content": "LAST"}])
+    grade = prompts.for_grade(
+        [*messages, {"role": "user", "content": "NEXT"}, {"role": "assistant", "content": "LAST"}]
+    )
     assert "ANSWER" in grade.split("NEXT")[0]
     assert "LAST" in grade.split("NEXT")[1]
     assert len({prompts.digest(name) for name in prompts.templates}) == 7
@@ -85,7 +87,8 @@ def test_prompts_of_the_users_own(tmp_path):
         ({"operations": "persona=-1"}, "negative"), ({"items": 0}, "items"), ({"min_score": 6}, "min_score"),
         ({"generator": "magic"}, "generator"), ({"top_p": 0}, "top_p"), ({"seeds": []}, "seeds is empty"),
         ({"near_duplicate_similarity": 0}, "near_duplicate_similarity"), ({"budget": -1}, "budget"),
-        ({"request_options": {"extra_headers": {"Authorization": "x"}}}, "headers"), ({"max_attempts": 0}, "max_attempts"),
+        ({"request_options": {"extra_headers": {"Authorization": "x"}}}, "headers"),
+        ({"max_attempts": 0}, "max_attempts"),
     ],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(changes, reason):
@@ -130,7 +133,9 @@ def test_near_duplicates_of_seeds_and_items():
     assert like("persona", question.replace("教えて", "教えて") + "！") == "near_duplicate_of_seed"
     assert like("persona", "港町の朝市で買った花を、次の冬まで咲かせる方法は何でしょうか。") is None
     assert like("further_turns", question, answer) == "near_duplicate_of_seed"
-    assert like("further_turns", question, "塩を振って一晩干し、朝になったら炭火で焼いて食べるのがいちばんです。") is None
+    assert (
+        like("further_turns", question, "塩を振って一晩干し、朝になったら炭火で焼いて食べるのがいちばんです。") is None
+    )
     known.add_item("item", "persona", [{"role": "user", "content": "なぜ？"}])
     assert like("persona", "なぜ！") == "near_duplicate"
     assert like("persona", "いつ？") is None

@@ -28,7 +28,15 @@ def test_what_is_sound_passes():
     assert reason_of_question("How do I keep fish fresh until tomorrow?", "en") is None
     assert reason_of_answer(ENGLISH, language="en") is None
     assert reason_of_answer("東京です。", "日本の首都はどこですか。") is None
-    assert reason_of_answer("```python\nprint('hello world, this is a long line of English')\n```\nと書きます。") is None
+    assert (
+        reason_of_answer("```python\nprint('hello world, this is a long line of English')\n```\nと書きます。") is None
+    )
+    translation = "次の文を英語に訳してください。「魚は冷やして紙に包み、冷蔵庫の奥に置いてください。」"
+    assert reason_of_answer(ENGLISH, translation) is None
+    letter = (
+        "次の手紙を読んで、集合の時刻を答えてください。遠足は来週の火曜日です。朝八時に駅前の広場に集まってください。"
+    )
+    assert reason_of_answer("朝八時に駅前の広場", letter) is None
     assert reason_of_answer("合計は 12 × 3 = 36 円です。") is None
 
 
@@ -51,7 +59,8 @@ def test_faults_of_questions(text, reason):
     [
         ("", "format"), ("。", "too_short"), (ANSWER * 20, "too_long"), (ENGLISH, "language"),
         ("この続きは[INST]です。" + ANSWER, "special_tokens"), ("```\n途中で終わるコード", "format"),
-        ("申し訳ありませんが、その件にはお答えできません。", "refusal"), ("AI言語モデルとして、私は魚を食べません。", "refusal"),
+        ("申し訳ありませんが、その件にはお答えできません。", "refusal"),
+        ("AI言語モデルとして、私は魚を食べません。", "refusal"),
         (QUESTION, "repeats_question"), (f"「{QUESTION}」", "repeats_question"),
         (f"{QUESTION} そうですね、冷やしてください。まだ他にもいろいろなやり方があります。", "repeats_question"),
         ("はい。" * 50, "repetitive"), (ANSWER + "詳しくは taro@tanaka.co.jp へ。", "personal_data"),
@@ -100,4 +109,6 @@ def test_the_built_in_seeds_pass(root):
                 faults.append((fault, placed.dialogue.id))
     if not seen:
         pytest.skip("no built-in dialogues")
-    assert len(faults) <= 0.05 * seen, faults
+    # Refusals are among them, and a dialogue that practises English.
+    faults = [(fault, name) for fault, name in faults if fault.reason != "refusal"]
+    assert len(faults) <= 0.03 * seen, faults

@@ -55,7 +55,16 @@ def test_an_item_of_which_nothing_was_written_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", [b"null", b"{}", b"[1]", b'{"round": 1}', b"\xff\xfe", b"{" * 100_000, json.dumps({"round": 1, "item": "x"}).encode()]
+    "line",
+    [
+        b"null",
+        b"{}",
+        b"[1]",
+        b'{"round": 1}',
+        b"\xff\xfe",
+        b"{" * 100_000,
+        json.dumps({"round": 1, "item": "x"}).encode(),
+    ],
 )
 def test_lines_that_are_no_outcome_are_noted(tmp_path, line):
     journal = OutcomeJournal(tmp_path / "journal.jsonl", Rejections(tmp_path / "rejected.jsonl"))

@@ -68,10 +68,10 @@ def test_thoughts_go_and_an_endless_thought_leaves_nothing():
     ("reply", "score"),
     [
         ("点数：4", 4), ("点数：４", 4), ("点数は5です。", 5), ("**Score:** 3", 3), ("Score: 3/5", 3), ("3/5", 3),
-        ("正確です。\n\n点数：2", 2), ("1から5で言えば、点数：4", 4), ("点数：2。いや、点数：3", 3), ("4点", 4), ("5", 5),
-        ("４。", 4), ("Rating: 4 out of 5", 4), ("I would give it 4 out of 5.", 4), ("score = 5", 5),
-        ("点数：4.5", None), ("点数：45", None), ("点数：0", None), ("点数：6", None), ("わかりません", None), ("", None),
-        ("100点満点", None), ("点数：80%", None), ("2024年5月1日", None),
+        ("正確です。\n\n点数：2", 2), ("1から5で言えば、点数：4", 4), ("点数：2。いや、点数：3", 3), ("4点", 4),
+        ("5", 5), ("４。", 4), ("Rating: 4 out of 5", 4), ("I would give it 4 out of 5.", 4), ("score = 5", 5),
+        ("点数：4.5", None), ("点数：45", None), ("点数：0", None), ("点数：6", None),
+        ("わかりません", None), ("", None), ("100点満点", None), ("点数：80%", None), ("2024年5月1日", None),
     ],
 )  # fmt: skip
 def test_grades(reply, score):

@@ -22,7 +22,10 @@ GOOD = [{"role": "user", "content": "なぜ？"}, {"role": "assistant", "content
         ({"id": "a", "decision": "edit", "messages": GOOD[:1]}, "must alternate"),
         ({"id": "a", "decision": "edit", "messages": GOOD[::-1]}, "must alternate"),
         ({"id": "a", "decision": "edit", "messages": [GOOD[0], {"role": "assistant", "content": " "}]}, "is empty"),
-        ({"id": "a", "decision": "edit", "messages": [GOOD[0], {"role": "assistant", "content": "<|im_end|>"}]}, "holds"),
+        (
+            {"id": "a", "decision": "edit", "messages": [GOOD[0], {"role": "assistant", "content": "<|im_end|>"}]},
+            "holds",
+        ),
     ],
 )
 def test_what_is_no_decision_is_set_aside(tmp_path, row, reason):

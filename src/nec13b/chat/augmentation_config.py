@@ -16,7 +16,7 @@ class ItemCheckSettings:
         default=0.6,
         metadata={"help": "Share of 3-grams, of all that two questions have, from which on they are the same."},
     )
-    min_question_characters: int = field(default=6, metadata={"help": "Shortest question."})
+    min_question_characters: int = field(default=4, metadata={"help": "Shortest question."})
     max_question_characters: int = field(default=4_000, metadata={"help": "Longest question."})
     min_answer_characters: int = field(default=2, metadata={"help": "Shortest answer."})
     max_answer_characters: int = field(default=8_000, metadata={"help": "Longest answer."})

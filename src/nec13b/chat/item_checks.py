@@ -16,6 +16,7 @@ from ..corpus.near_duplicates import shingles_of
 from ..corpus.personal_data import find_personal_data
 from ..corpus.phrases import PhraseLists, read_phrases
 from .augmentation_config import ItemCheckSettings
+from .augmentation_prompts import LANGUAGES
 from .generation import Completion
 from .leaked_marks import leaked_mark, without_code
 
@@ -25,12 +26,13 @@ PROMPT_MARK = re.compile(
     r"</?\s*(?:指示|instruction)\s*>|^(?:元の指示|参考にする指示|Instruction)\s*[:：]", re.IGNORECASE | re.MULTILINE
 )
 SPEAKER = re.compile(r"^\W*(?:アシスタント|ユーザー|Assistant|User)\W*[:：]", re.MULTILINE)
+NAMES_A_LANGUAGE = re.compile(r"翻訳|英訳|和訳|英語|日本語|英文|translat|\bEnglish\b|\bJapanese\b", re.IGNORECASE)
 THOUGHT = re.compile(r"</?think>")
 REFUSAL_CHARACTERS = 200  # an answer that declines does so at once
 LANGUAGE_LETTERS = 20  # fewer say nothing about the language
 SURE = 0.95
 REPETITION_CHARACTERS, REPETITION_GRAM = 60, 8
-SHINGLE, REPEATED_SHARE = 3, 0.9
+SHINGLE, REPEATED_SHARE = 3, 0.95
 
 
 class Fault(NamedTuple):
@@ -59,7 +61,7 @@ def question_fault(completion: Completion, question: str, language: str, setting
         if found := pattern.search(question):
             return Fault("format", f"the question {fault}: {found[0]!r}")
     limits = settings.min_question_characters, settings.max_question_characters
-    return _fault_of_text("question", question, language, limits)
+    return _fault_of_text("question", question, [language], limits)
 
 
 def answer_fault(
@@ -89,16 +91,17 @@ def answer_fault(
             return Fault("format", f"the answer {fault}: {found[0]!r}")
     if answer.count("```") % 2:
         return Fault("format", "a block of code does not end")
+    # Whoever asks for a translation gets one.
+    languages = [*LANGUAGES] if NAMES_A_LANGUAGE.search(question) else [language]
     limits = settings.min_answer_characters, settings.max_answer_characters
-    if fault := _fault_of_text("answer", answer, language, limits):
+    if fault := _fault_of_text("answer", answer, languages, limits):
         return fault
-    if (share := containment(answer, question)) >= REPEATED_SHARE:
-        return Fault("repeats_question", f"{share:.0%} of the answer stands in the question")
+    if repeats(answer, question):
+        return Fault("repeats_question", "the answer says what the question says")
     if len(question) >= 15 and " ".join(answer.split()).startswith(" ".join(question.split())):
         return Fault("repeats_question", "the answer begins with the question")
-    for earlier in earlier_answers:
-        if (share := containment(answer, earlier)) >= REPEATED_SHARE:
-            return Fault("repeats_earlier_answer", f"{share:.0%} of the answer stands in an earlier one")
+    if any(repeats(answer, earlier) for earlier in earlier_answers):
+        return Fault("repeats_earlier_answer", "the answer says what an earlier one says")
     return None
 
 
@@ -124,10 +127,16 @@ def is_in_language(text: str, language: str) -> bool:
     return found == language or probability < SURE
 
 
-def containment(part: str, whole: str) -> float:
-    """The share of a text's shingles that stand in another, 0 to 1; 0 where it is too short for any."""
-    shingles = shingles_of(part, SHINGLE)
-    return float(np.isin(shingles, shingles_of(whole, SHINGLE)).mean()) if len(shingles) else 0.0
+def repeats(answer: str, text: str) -> bool:
+    """Whether an answer only says a text once more: nearly all of it stands there, and it is at least half of that.
+
+    An answer that is a short piece of the text is none: it may be what was asked for.
+    """
+    said, there = (shingles_of(each, SHINGLE) for each in (answer, text))
+    if not len(said) or not len(there):
+        return False
+    shared = len(np.intersect1d(said, there, assume_unique=True))
+    return shared >= REPEATED_SHARE * len(said) and shared >= len(there) / 2
 
 
 def _unfinished(completion: Completion) -> Fault | None:
@@ -138,15 +147,15 @@ def _unfinished(completion: Completion) -> Fault | None:
     return None
 
 
-def _fault_of_text(what: str, text: str, language: str, limits: tuple[int, int]) -> Fault | None:
+def _fault_of_text(what: str, text: str, languages: list[str], limits: tuple[int, int]) -> Fault | None:
     if mark := leaked_mark(text) or "".join(THOUGHT.findall(text)[:1]):
         return Fault("special_tokens", f"the {what} holds {mark}")
     if len(text) < limits[0]:
         return Fault("too_short", f"the {what} has {len(text)} characters")
     if len(text) > limits[1]:
         return Fault("too_long", f"the {what} has {len(text):,} characters")
-    if not is_in_language(text, language):
-        return Fault("language", f"the {what} is not in {language}")
+    if not any(is_in_language(text, language) for language in languages):
+        return Fault("language", f"the {what} is not in {' or '.join(languages)}")
     if _is_repetitive(text):
         return Fault("repetitive", f"the {what} says the same over and over")
     if personal := find_personal_data(text):

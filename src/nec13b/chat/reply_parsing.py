@@ -38,8 +38,8 @@ def written_instruction(text: str) -> str:
     """The instruction that a reply holds, stripped of tags, headings, quotation marks and code fences; may be empty."""
     text = text.strip()
     tagged = [match[2].strip() for match in _TAGGED.finditer(text)]
-    if any(tagged):
-        return _unquoted(next(piece for piece in tagged if piece))
+    if tagged:
+        return _unquoted(next((piece for piece in tagged if piece), ""))
     text = _END_TAG.sub("", text).strip()  # the begin tag was forgotten
     if fenced := _FENCED.match(text):
         text = fenced[1].strip()
