@@ -201,6 +201,16 @@ def test_another_request_does_not_get_into_the_same_journal(seed_file, tmp_path)
         augment_dialogues(config_for(endpoint, seed_file, tmp_path / "other"))
 
 
+def test_seeds_that_were_mended_can_be_used_in_the_same_folder(seed_file, tmp_path):
+    (tmp_path / "seeds.jsonl").write_text('{"messages": []}\n')
+    with Endpoint() as endpoint:
+        config = config_for(endpoint, tmp_path / "seeds.jsonl", tmp_path / "out", items=2)
+        with pytest.raises(InputError, match="no dialogue to begin with"):
+            augment_dialogues(config)
+        (tmp_path / "seeds.jsonl").write_bytes(seed_file.read_bytes())
+        assert augment_dialogues(config)["left"] == 0
+
+
 def test_a_refused_key_is_said_in_one_line_and_nothing_is_counted(seed_file, tmp_path, monkeypatch):
     monkeypatch.setenv("A_KEY", "wrong")
     with Endpoint(key=KEY) as endpoint, pytest.raises(InputError, match="A_KEY"):

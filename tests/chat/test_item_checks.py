@@ -13,12 +13,13 @@ ENGLISH = "Keep the fish cold, dry it well, wrap it in paper and put it at the b
 
 
 def reason_of_question(text, language="ja", finish_reason="stop"):
-    fault = question_fault(Completion(text, finish_reason), text, language, SETTINGS)
+    fault = question_fault(Completion(text, finish_reason), text, [], language, SETTINGS)
     return fault and fault.reason
 
 
 def reason_of_answer(text, question=QUESTION, earlier=(), language="ja", finish_reason="stop"):
-    fault = answer_fault(Completion(text, finish_reason), text, question, list(earlier), language, SETTINGS)
+    before = [{"role": "assistant", "content": each} for each in earlier] + [{"role": "user", "content": question}]
+    fault = answer_fault(Completion(text, finish_reason), text, before, language, SETTINGS)
     return fault and fault.reason
 
 
@@ -37,6 +38,7 @@ def test_what_is_sound_passes():
         "次の手紙を読んで、集合の時刻を答えてください。遠足は来週の火曜日です。朝八時に駅前の広場に集まってください。"
     )
     assert reason_of_answer("朝八時に駅前の広場", letter) is None
+    assert reason_of_answer("おはようございます。", "おはようございます。") is None
     assert reason_of_answer("合計は 12 × 3 = 36 円です。") is None
 
 
@@ -100,13 +102,14 @@ def test_the_built_in_seeds_pass(root):
 
     settings, faults, seen = ItemCheckSettings(), [], 0
     for placed in read_dialogues(parse_dialogue_sources("sample"), Rejections(), 32_000):
-        turns = [m["content"] for m in placed.dialogue.messages if m["role"] != "system"]
-        for question, answer in zip(turns[::2], turns[1::2]):
-            seen += 1
-            language = placed.dialogue.language or domain_of_text(question + answer)
-            fault = answer_fault(Completion(answer, "stop"), answer, question, [], language, settings)
-            if fault:
-                faults.append((fault, placed.dialogue.id))
+        messages = placed.dialogue.messages
+        language = placed.dialogue.language or domain_of_text("".join(m["content"] for m in messages))
+        for number, message in enumerate(messages):
+            if message["role"] == "assistant":
+                seen += 1
+                written, before = Completion(message["content"], "stop"), messages[:number]
+                if fault := answer_fault(written, message["content"], before, language, settings):
+                    faults.append((fault, placed.dialogue.id))
     if not seen:
         pytest.skip("no built-in dialogues")
     # Refusals are among them, and a dialogue that practises English.

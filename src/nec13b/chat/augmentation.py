@@ -239,7 +239,7 @@ class _Progress:
 def _check_folder(output: Path, config: AugmentDialoguesConfig) -> None:
     """Raises InputError where a folder holds something else, or decisions of people that would be lost."""
     begun = (output / REQUEST_NAME).is_file()
-    if not begun and any(path.name != LOCK_NAME for path in output.iterdir()):
+    if not begun and any(path.name not in (LOCK_NAME, SEEDS_SET_ASIDE_NAME) for path in output.iterdir()):
         raise InputError(f"{output} holds files that are not of this recipe; choose another --output_dir")
     if begun and config.overwrite_output_dir:
         if (output / DECISIONS_NAME).is_file():

@@ -146,7 +146,7 @@ def replies_of(
         sample = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
     output = model.generate(
         input_ids=ids.to(model.device), attention_mask=mask.to(model.device), eos_token_id=sorted(stops) or None,
-        pad_token_id=pad, max_new_tokens=min(sampling.max_new_tokens, window - longest), **sample,
+        pad_token_id=pad, use_cache=True, max_new_tokens=min(sampling.max_new_tokens, window - longest), **sample,
     )  # fmt: skip
     for row, number in enumerate(fitting):
         written = output[row, longest:].tolist()

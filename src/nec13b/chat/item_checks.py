@@ -17,6 +17,7 @@ from ..corpus.personal_data import find_personal_data
 from ..corpus.phrases import PhraseLists, read_phrases
 from .augmentation_config import ItemCheckSettings
 from .augmentation_prompts import LANGUAGES
+from .dialogue import Message
 from .generation import Completion
 from .leaked_marks import leaked_mark, without_code
 
@@ -32,7 +33,7 @@ REFUSAL_CHARACTERS = 200  # an answer that declines does so at once
 LANGUAGE_LETTERS = 20  # fewer say nothing about the language
 SURE = 0.95
 REPETITION_CHARACTERS, REPETITION_GRAM = 60, 8
-SHINGLE, REPEATED_SHARE = 3, 0.95
+SHINGLE, FEWEST_SHINGLES, REPEATED_SHARE = 3, 10, 0.95
 
 
 class Fault(NamedTuple):
@@ -42,13 +43,16 @@ class Fault(NamedTuple):
     detail: str = ""
 
 
-def question_fault(completion: Completion, question: str, language: str, settings: ItemCheckSettings) -> Fault | None:
+def question_fault(
+    completion: Completion, question: str, before: list[Message], language: str, settings: ItemCheckSettings
+) -> Fault | None:
     """The first fault of a question.
 
     Args:
         completion: the reply that it was taken from.
         question: as `written_instruction` gives it.
-        language: in which it should be, `ja` or `en`.
+        before: the messages before it in its dialogue.
+        language: in which it should be, `ja` or `en`; in either, where the messages before name a language.
         settings: limits of length.
     """
     if unfinished := _unfinished(completion):
@@ -61,23 +65,22 @@ def question_fault(completion: Completion, question: str, language: str, setting
         if found := pattern.search(question):
             return Fault("format", f"the question {fault}: {found[0]!r}")
     limits = settings.min_question_characters, settings.max_question_characters
-    return _fault_of_text("question", question, [language], limits)
+    return _fault_of_text("question", question, _languages(before, language), limits)
 
 
 def answer_fault(
-    completion: Completion, answer: str, question: str, earlier_answers: list[str], language: str,
-    settings: ItemCheckSettings,
-) -> Fault | None:  # fmt: skip
+    completion: Completion, answer: str, before: list[Message], language: str, settings: ItemCheckSettings
+) -> Fault | None:
     """The first fault of an answer.
 
     Args:
         completion: the reply that it was taken from.
         answer: its text.
-        question: what was asked.
-        earlier_answers: of the same dialogue.
-        language: in which it should be.
+        before: the messages before it, the last of them the question.
+        language: in which it should be; in either, where the messages before name a language, as for a translation.
         settings: limits of length.
     """
+    question = before[-1]["content"]
     if unfinished := _unfinished(completion):
         return unfinished
     if not answer:
@@ -91,16 +94,14 @@ def answer_fault(
             return Fault("format", f"the answer {fault}: {found[0]!r}")
     if answer.count("```") % 2:
         return Fault("format", "a block of code does not end")
-    # Whoever asks for a translation gets one.
-    languages = [*LANGUAGES] if NAMES_A_LANGUAGE.search(question) else [language]
     limits = settings.min_answer_characters, settings.max_answer_characters
-    if fault := _fault_of_text("answer", answer, languages, limits):
+    if fault := _fault_of_text("answer", answer, _languages(before, language), limits):
         return fault
     if repeats(answer, question):
         return Fault("repeats_question", "the answer says what the question says")
     if len(question) >= 15 and " ".join(answer.split()).startswith(" ".join(question.split())):
         return Fault("repeats_question", "the answer begins with the question")
-    if any(repeats(answer, earlier) for earlier in earlier_answers):
+    if any(repeats(answer, message["content"]) for message in before if message["role"] == "assistant"):
         return Fault("repeats_earlier_answer", "the answer says what an earlier one says")
     return None
 
@@ -133,10 +134,15 @@ def repeats(answer: str, text: str) -> bool:
     An answer that is a short piece of the text is none: it may be what was asked for.
     """
     said, there = (shingles_of(each, SHINGLE) for each in (answer, text))
-    if not len(said) or not len(there):
+    if len(said) < FEWEST_SHINGLES or not len(there):  # greetings are returned
         return False
     shared = len(np.intersect1d(said, there, assume_unique=True))
     return shared >= REPEATED_SHARE * len(said) and shared >= len(there) / 2
+
+
+def _languages(before: list[Message], language: str) -> list[str]:
+    named = any(NAMES_A_LANGUAGE.search(message["content"]) for message in before)
+    return [*LANGUAGES] if named else [language]
 
 
 def _unfinished(completion: Completion) -> Fault | None:

@@ -85,7 +85,7 @@ class _Writing:
         prompt = self.prompts.for_question(self.item.operation, context, self.topic, self.persona)
         completion = await self._completion([Message(role="user", content=prompt)], self.writer.question)
         question = written_instruction(without_thought(completion.text))
-        self._reject(question_fault(completion, question, self.item.seed.language, self.writer.config))
+        self._reject(question_fault(completion, question, self.messages, self.item.seed.language, self.writer.config))
         self.messages.append(Message(role="user", content=question))
         if self.item.operation != FURTHER:  # a further question is told apart by its answer
             self._reject(self.writer.twin(self.item.operation, self.messages[self.new_from :]))
@@ -93,13 +93,9 @@ class _Writing:
     async def _write_answer(self) -> None:
         completion = await self._completion(self.messages, self.writer.answer)
         answer = without_thought(completion.text).strip()
-        earlier = [m["content"] for m in self.messages if m["role"] == "assistant"]
-        question = self.messages[-1]["content"]
+        fault = answer_fault(completion, answer, self.messages, self.item.seed.language, self.writer.config)
         self.messages.append(Message(role="assistant", content=answer))
-        self._reject(
-            answer_fault(completion, answer, question, earlier, self.item.seed.language, self.writer.config)
-            or self.writer.twin(self.item.operation, self.messages[self.new_from :])
-        )
+        self._reject(fault or self.writer.twin(self.item.operation, self.messages[self.new_from :]))
 
     async def _grade(self) -> None:
         prompt = [Message(role="user", content=self.prompts.for_grade(self.messages))]
