@@ -57,6 +57,11 @@ def test_a_thousand_items_through_a_failing_endpoint_are_all_accounted_for(seed_
         assert endpoint.most_at_once <= 16
         assert len(endpoint.met) == 14  # every fault, and none
     check_accounts(report, out, 1000)
+    # What was rejected can be read in the journal.
+    rejected = [
+        row for row in rows_of(out / "journal.jsonl") if row["outcome"] == "rejected" and row["reason"] != "format"
+    ]
+    assert all(len(row["dialogue"]["messages"]) > row["new_from"] for row in rejected)
     assert report["kept"] > 400
     assert report["failed"] > 20
     rejected = ("unfinished", "format", "refusal", "special_tokens", "repetitive", "personal_data", "language",

@@ -1,6 +1,7 @@
 """A journal loses no whole line, wherever it was cut, and says which lines it cannot read."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,9 @@ from nec13b.errors import InputError
 
 def outcome(item: int, text: str = "はい") -> Outcome:
     messages = [{"role": "user", "content": text}]
-    return Outcome(1, item, "kept", Dialogue(messages, id=f"augmented/1-{item}", provenance={"score": 4}), 0)
+    return Outcome(
+        1, item, "kept", Dialogue(messages, id=f"augmented/1-{item}", provenance={"operation": "persona"}), 0
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -49,7 +52,9 @@ def test_a_cut_line_longer_than_a_block_is_removed(tmp_path):
 
 def test_an_item_of_which_nothing_was_written_comes_back(tmp_path):
     journal = OutcomeJournal(tmp_path / "journal.jsonl")
-    nothing = Outcome(1, 1, "failed", Dialogue([], id="augmented/1-1"), 0, "timeout", "no reply")
+    nothing = Outcome(
+        1, 1, "failed", Dialogue([], id="augmented/1-1", provenance={"operation": "persona"}), 0, "timeout", "no reply"
+    )
     journal.append(nothing)
     assert list(journal.outcomes()) == [nothing]
 
@@ -75,6 +80,6 @@ def test_lines_that_are_no_outcome_are_noted(tmp_path, line):
 
 
 def test_a_full_disk_is_said_in_one_line():
-    journal = OutcomeJournal(__import__("pathlib").Path("/dev/full"))
+    journal = OutcomeJournal(Path("/dev/full"))
     with pytest.raises(InputError, match="cannot write /dev/full"):
         journal.append(outcome(1))

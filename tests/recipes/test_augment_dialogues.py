@@ -18,6 +18,13 @@ def test_presets_are_valid(root, size):
     assert config.workers == (16 if size == "tiny" else 256)
 
 
+def test_fields_of_a_request_are_read_from_a_flag(root):
+    flags = ["--request_options", '{"top_k": 40, "max_tokens": null}', "--operations", "persona=2,new_topic=1"]
+    config = parse_recipe_config(AugmentDialoguesConfig, str(root / "recipes" / "augment_dialogues.py"), flags)
+    assert config.request_options == {"top_k": 40, "max_tokens": None}
+    assert config.operations == {"persona": 2.0, "new_topic": 1.0}
+
+
 @pytest.mark.slow
 def test_without_a_model_it_says_which_recipe_makes_one(root, tmp_path):
     done = subprocess.run(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ..errors import InputError
+from ..recipe_config import parse_mapping
 
 GENERATORS = ("transformers", "vllm", "endpoint")
 
@@ -46,7 +47,7 @@ class GeneratorSettings:
     max_attempts: int = field(default=6, metadata={"help": "How often a request is sent before its item has failed."})
     first_delay: float = field(default=1.0, metadata={"help": "Seconds before the second attempt; doubled every time."})
     longest_delay: float = field(default=60.0, metadata={"help": "Seconds between two attempts, at most."})
-    request_options: dict | None = field(
+    request_options: dict | str | None = field(
         default=None,
         metadata={"help": 'More fields of a request, {"top_k": 40, "max_tokens": null}; null leaves one out.'},
     )
@@ -68,7 +69,7 @@ class GeneratorSettings:
                 raise InputError(f"{name} must not be negative, but is {getattr(self, name)}")
         if self.request_timeout <= 0:
             raise InputError(f"request_timeout must be above 0, not {self.request_timeout}")
-        self.request_options = self.request_options or {}
+        self.request_options = parse_mapping("request_options", self.request_options) or {}
         if "messages" in self.request_options or any(name.startswith("extra_") for name in self.request_options):
             raise InputError("request_options are fields of a request's body; they cannot hold messages or headers")
         try:

@@ -85,8 +85,10 @@ class _Writing:
         prompt = self.prompts.for_question(self.item.operation, context, self.topic, self.persona)
         completion = await self._completion([Message(role="user", content=prompt)], self.writer.question)
         question = written_instruction(without_thought(completion.text))
-        self._reject(question_fault(completion, question, self.messages, self.item.seed.language, self.writer.config))
-        self.messages.append(Message(role="user", content=question))
+        fault = question_fault(completion, question, self.messages, self.item.seed.language, self.writer.config)
+        if question:
+            self.messages.append(Message(role="user", content=question))
+        self._reject(fault)
         if self.item.operation != FURTHER:  # a further question is told apart by its answer
             self._reject(self.writer.twin(self.item.operation, self.messages[self.new_from :]))
 

@@ -59,7 +59,8 @@ class Outcome:
     def from_row(cls, row: Any) -> "Outcome":
         """From a line of the journal; raises ValueError or TypeError where it is none."""
         outcome = cls(**{**row, "dialogue": Dialogue(**row["dialogue"])})
-        if outcome.outcome not in OUTCOMES or not all(isinstance(n, int) for n in outcome.number):
+        whole = "operation" in outcome.dialogue.provenance and all(isinstance(n, int) for n in outcome.number)
+        if outcome.outcome not in OUTCOMES or not whole:
             raise ValueError("no outcome")
         return outcome
 
