@@ -83,8 +83,8 @@ def accounts_text(report: dict[str, Any]) -> str:
         if measured:
             kept, seeds = measured["kept"], measured["seeds"]
             lines.append(
-                f"{name} of {measured['texts']:,} kept items (of as many seeds): self-BLEU {kept['self_bleu']:.1f} "
-                f"({seeds['self_bleu']:.1f}), distinct-2 {kept['distinct_2']:.2f} ({seeds['distinct_2']:.2f}), "
+                f"{name} that were kept, {measured['texts']:,} at a time (as many seeds): "
+                f"self-BLEU {kept['self_bleu']:.1f} ({seeds['self_bleu']:.1f}), distinct-2 {kept['distinct_2']:.2f} ({seeds['distinct_2']:.2f}), "
                 f"nearest other {kept['nearest_other']:.2f} ({seeds['nearest_other']:.2f}), "
                 f"nearest seed {kept['nearest_seed']:.2f}"
             )

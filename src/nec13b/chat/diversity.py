@@ -21,10 +21,13 @@ UNIT = re.compile(
 LONGEST_GRAM = 4
 SHINGLE = 3
 MOST_TEXTS = 2_000  # of each set
+DRAWS = 10  # of a set that is larger than the other
 
 
 def diversity(texts: Sequence[str], seeds: Sequence[str], seed: int = 13) -> dict[str, dict[str, float] | int]:
-    """Measures of a set of texts beside those of its seeds, on equally many of each, drawn by chance.
+    """Measures of a set of texts beside those of its seeds, on equally many of each.
+
+    Of the larger set several samples are drawn, and their measures averaged.
 
     Args:
         texts, seeds: the two sets.
@@ -40,21 +43,27 @@ def diversity(texts: Sequence[str], seeds: Sequence[str], seed: int = 13) -> dic
     if size < 2:
         return {}
     chance = random.Random(seed)
-    kept, first = (chance.sample(list(members), size) for members in (texts, seeds))
     all_seeds = seeds if len(seeds) <= MOST_TEXTS else chance.sample(list(seeds), MOST_TEXTS)
-    return {
-        "texts": size,
-        "kept": {**_measures(kept), "nearest_seed": round(nearest_similarity(kept, all_seeds), 4)},
-        "seeds": _measures(first),
-    }
+
+    def drawn(members: Sequence[str], nearest_seed: bool) -> dict[str, float]:
+        draws = 1 if len(members) == size else DRAWS
+        rows = []
+        for _ in range(draws):
+            sample = chance.sample(list(members), size)
+            rows.append(_measures(sample))
+            if nearest_seed:
+                rows[-1]["nearest_seed"] = nearest_similarity(sample, all_seeds)
+        return {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0]}
+
+    return {"texts": size, "kept": drawn(texts, True), "seeds": drawn(seeds, False)}
 
 
 def _measures(texts: Sequence[str]) -> dict[str, float]:
     units = [units_of(text) for text in texts]
     return {
-        "self_bleu": round(self_bleu(units), 2),
-        **{f"distinct_{n}": round(distinct_share(units, n), 4) for n in (2, 3)},
-        "nearest_other": round(nearest_similarity(texts), 4),
+        "self_bleu": self_bleu(units),
+        **{f"distinct_{n}": distinct_share(units, n) for n in (2, 3)},
+        "nearest_other": nearest_similarity(texts),
     }
 
 
