@@ -9,11 +9,12 @@ from nec13b.chat.item_checks import answer_fault, is_in_language, question_fault
 SETTINGS = ItemCheckSettings(max_answer_characters=500, max_question_characters=300)
 QUESTION = "港町の朝市で買った魚を、次の日までおいしく保つ方法を教えてください。"
 ANSWER = "まず内臓を取り、水気をよく拭きます。紙に包んで冷蔵庫の奥に置けば、翌日まで味が落ちません。"
+PROMPT = "次の指示に条件を一つ加えた、新しい指示だけを書いてください。\n$instruction\n例："
 ENGLISH = "Keep the fish cold, dry it well, wrap it in paper and put it at the back of the fridge overnight."
 
 
 def reason_of_question(text, language="ja", finish_reason="stop"):
-    fault = question_fault(Completion(text, finish_reason), text, [], language, SETTINGS)
+    fault = question_fault(Completion(text, finish_reason), text, PROMPT, [], language, SETTINGS)
     return fault and fault.reason
 
 
@@ -47,6 +48,7 @@ def test_what_is_sound_passes():
     [
         ("", "format"), ("短い", "too_short"), (QUESTION * 20, "too_long"), (ENGLISH, "language"),
         ("<|im_start|>" + QUESTION, "special_tokens"), ("元の指示：" + QUESTION, "format"),
+        (f"{PROMPT}{QUESTION}", "format"),
         (f"{QUESTION}\nアシスタント：{ANSWER}", "format"), (f"User: {QUESTION}", "format"),
         ("魚を買う。" * 30, "repetitive"), (QUESTION + "連絡は090-1234-5678まで。", "personal_data"),
         (QUESTION + "\ud800", "format"), (QUESTION + "</think>", "special_tokens"),

@@ -82,12 +82,9 @@ def accounts_text(report: dict[str, Any]) -> str:
     for name, measured in report["diversity"].items():
         if measured:
             kept, seeds = measured["kept"], measured["seeds"]
-            lines.append(
-                f"{name} that were kept, {measured['texts']:,} at a time (as many seeds): "
-                f"self-BLEU {kept['self_bleu']:.1f} ({seeds['self_bleu']:.1f}), distinct-2 {kept['distinct_2']:.2f} ({seeds['distinct_2']:.2f}), "
-                f"nearest other {kept['nearest_other']:.2f} ({seeds['nearest_other']:.2f}), "
-                f"nearest seed {kept['nearest_seed']:.2f}"
-            )
+            parts = [f"{measure.replace('_', ' ')} {kept[measure]:.2f} ({seeds[measure]:.2f})" for measure in seeds]
+            parts.append(f"nearest seed {kept['nearest_seed']:.2f}")
+            lines.append(f"{name} that were kept, {measured['texts']:,} at a time (as many seeds): {', '.join(parts)}")
     return "\n".join(lines)
 
 

@@ -29,6 +29,7 @@ PROMPT_MARK = re.compile(
 SPEAKER = re.compile(r"^\W*(?:アシスタント|ユーザー|Assistant|User)\W*[:：]", re.MULTILINE)
 NAMES_A_LANGUAGE = re.compile(r"翻訳|英訳|和訳|英語|日本語|英文|translat|\bEnglish\b|\bJapanese\b", re.IGNORECASE)
 THOUGHT = re.compile(r"</?think>")
+ECHO_CHARACTERS = 16  # a shorter line of the prompt may stand in a question by chance
 REFUSAL_CHARACTERS = 200  # an answer that declines does so at once
 LANGUAGE_LETTERS = 20  # fewer say nothing about the language
 SURE = 0.95
@@ -44,13 +45,19 @@ class Fault(NamedTuple):
 
 
 def question_fault(
-    completion: Completion, question: str, before: list[Message], language: str, settings: ItemCheckSettings
+    completion: Completion,
+    question: str,
+    prompt: str,
+    before: list[Message],
+    language: str,
+    settings: ItemCheckSettings,
 ) -> Fault | None:
     """The first fault of a question.
 
     Args:
         completion: the reply that it was taken from.
         question: as `written_instruction` gives it.
+        prompt: the template of the prompt that asked for it; small models say it once more.
         before: the messages before it in its dialogue.
         language: in which it should be, `ja` or `en`; in either, where the messages before name a language.
         settings: limits of length.
@@ -64,6 +71,8 @@ def question_fault(
     for pattern, fault in ((PROMPT_MARK, "holds a part of the prompt"), (SPEAKER, "holds turns of a dialogue")):
         if found := pattern.search(question):
             return Fault("format", f"the question {fault}: {found[0]!r}")
+    if any(line in question for line in prompt.splitlines() if len(line) >= ECHO_CHARACTERS):
+        return Fault("format", "the question holds a line of the prompt")
     limits = settings.min_question_characters, settings.max_question_characters
     return _fault_of_text("question", question, _languages(before, language), limits)
 

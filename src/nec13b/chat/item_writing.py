@@ -85,7 +85,9 @@ class _Writing:
         prompt = self.prompts.for_question(self.item.operation, context, self.topic, self.persona)
         completion = await self._completion([Message(role="user", content=prompt)], self.writer.question)
         question = written_instruction(without_thought(completion.text))
-        fault = question_fault(completion, question, self.messages, self.item.seed.language, self.writer.config)
+        template = self.prompts.templates[self.item.operation]
+        language, config = self.item.seed.language, self.writer.config
+        fault = question_fault(completion, question, template, self.messages, language, config)
         if question:
             self.messages.append(Message(role="user", content=question))
         self._reject(fault)
