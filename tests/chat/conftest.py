@@ -1,4 +1,4 @@
-"""Dialogues in a line or two."""
+"""Dialogues in a line or two, files of them, and seeds for the amplification."""
 
 import gzip
 import json
@@ -8,6 +8,13 @@ import pytest
 import zstandard
 
 ROLES = {"S": "system", "U": "user", "A": "assistant", "T": "tool"}
+SEEDS = [
+    ("パンの焼き方を教えてください。", "強力粉と水と酵母を混ぜて、二度ふくらませてから焼きます。"),
+    ("京都へ行くなら、どの季節がよいですか。", "紅葉の美しい十一月か、桜の咲く四月がよいでしょう。"),
+    ("三角形の面積の公式を説明してください。", "底辺に高さを掛けて、二で割ったものが面積です。"),
+    ("眠れない夜は、どう過ごせばよいでしょうか。", "明かりを落として、ゆっくりと息をしてみてください。"),
+    ("会議の議事録を短くまとめるこつはありますか。", "決まったことと担当と期限だけを、先に書き出します。"),
+]
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +41,15 @@ def write_rows():
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def seed_file(tmp_path_factory) -> Path:
+    """Five short dialogues in Japanese."""
+    path = tmp_path_factory.mktemp("seeds") / "seeds.jsonl"
+    rows = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+        for question, answer in SEEDS
+    ]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path

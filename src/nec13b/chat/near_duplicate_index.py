@@ -17,10 +17,13 @@ class NearDuplicateIndex:
     Args:
         similarity: estimated Jaccard similarity of the shingles, 0 to 1, from which on two texts are alike. Pairs below
             0.45 or so may be missed, since the index has 25 bands of 4 hashes.
+        shingle: kana and kanji in a shingle, or half the Latin letters.
+        fewest_shingles: texts of fewer are like none.
     """
 
-    def __init__(self, similarity: float):
-        self.settings = NearDuplicateSettings(similarity=similarity)
+    def __init__(self, similarity: float, shingle: int = 4, fewest_shingles: int = FEWEST_SHINGLES):
+        self.settings = NearDuplicateSettings(similarity=similarity, shingle=shingle)
+        self.fewest_shingles = fewest_shingles
         self._names: list[str] = []
         self._signatures: list[bytes] = []
         # Which texts have a band. Most bands are of one text, for which a number takes less than a list.
@@ -36,19 +39,12 @@ class NearDuplicateIndex:
             None where it was added; else the name of the most similar one that is there, and the similarity. Texts of
             fewer than 20 shingles are like none, and are not added.
         """
-        shingles = shingles_of(text, self.settings.shingle)
-        if len(shingles) < FEWEST_SHINGLES:
+        signature = self._signature(text)
+        if signature is None:
             return None
-        signature = minhash_signature(shingles, self.settings.hashes)
-        # Bands whose hashes collide make candidates, which the whole signature then rejects.
-        keys = [hash((band, part.tobytes())) for band, part in enumerate(np.split(signature, self.settings.bands))]
-        candidates = sorted({number for key in keys for number in self._having(key)})
-        if candidates:
-            whole = b"".join(self._signatures[number] for number in candidates)
-            alike = (np.frombuffer(whole, np.uint32).reshape(len(candidates), -1) == signature).mean(axis=1)
-            best = int(alike.argmax())
-            if alike[best] >= self.settings.similarity:
-                return self._names[candidates[best]], float(alike[best])
+        keys = self._keys(signature)
+        if like := self._most_similar(signature, keys):
+            return like
         number = len(self._names)
         for key in keys:
             having = self._having(key)
@@ -60,7 +56,30 @@ class NearDuplicateIndex:
         self._signatures.append(signature.tobytes())
         return None
 
+    def like(self, text: str) -> tuple[str, float] | None:
+        """The name of the most similar text that is there, and the similarity; None where it is like none."""
+        signature = self._signature(text)
+        return None if signature is None else self._most_similar(signature, self._keys(signature))
+
+    def _signature(self, text: str) -> np.ndarray | None:
+        shingles = shingles_of(text, self.settings.shingle)
+        return None if len(shingles) < self.fewest_shingles else minhash_signature(shingles, self.settings.hashes)
+
+    def _keys(self, signature: np.ndarray) -> list[int]:
+        # Bands whose hashes collide make candidates, which the whole signature then rejects.
+        return [hash((band, part.tobytes())) for band, part in enumerate(np.split(signature, self.settings.bands))]
+
     def _having(self, key: int) -> list[int]:
         """The texts that have a band; of several the very list that is kept."""
         having = self._bands.get(key, [])
         return having if isinstance(having, list) else [having]
+
+    def _most_similar(self, signature: np.ndarray, keys: list[int]) -> tuple[str, float] | None:
+        candidates = sorted({number for key in keys for number in self._having(key)})
+        if not candidates:
+            return None
+        whole = b"".join(self._signatures[number] for number in candidates)
+        alike = (np.frombuffer(whole, np.uint32).reshape(len(candidates), -1) == signature).mean(axis=1)
+        best = int(alike.argmax())
+        similar = float(alike[best])
+        return (self._names[candidates[best]], similar) if similar >= self.settings.similarity else None
