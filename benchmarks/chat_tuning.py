@@ -22,7 +22,7 @@ from peft import AutoPeftModelForCausalLM
 from results import machine, table, write_section
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from nec13b.chat.answers import answers
+from nec13b.chat_tuning.answers import answers
 from nec13b.corpus.file_formats import open_file
 
 ROOT = Path(__file__).parent.parent

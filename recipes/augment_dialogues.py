@@ -9,7 +9,7 @@ Writes   <output_dir>/dialogues.jsonl   the result: what was accepted, for prepa
 
 Tiny     python recipes/augment_dialogues.py                     with the tiny model of recipes/chat_tune.py
          python recipes/augment_dialogues.py --generator endpoint --base_url http://localhost:8000/v1 --model NAME
-13B      vllm serve runs/13b/chat/model --served-model-name nec13b
+13B      vllm serve runs/13b/chat_tune/model --served-model-name nec13b
          python recipes/augment_dialogues.py --config recipes/configs/13b/augment_dialogues.yaml --seeds my/seeds.jsonl
 
 The same command goes on after an interruption, and takes in new decisions. docs/amplification.md is the manual.
@@ -17,10 +17,10 @@ The same command goes on after an interruption, and takes in new decisions. docs
 
 from pathlib import Path
 
-from nec13b.chat.augmentation import augment_dialogues
-from nec13b.chat.augmentation_config import AugmentDialoguesConfig
-from nec13b.chat.augmentation_report import accounts_text, mean_score
-from nec13b.chat.dialogue_sources import dialogues_identity, parse_dialogue_sources
+from nec13b.augmentation.augmentation import augment_dialogues
+from nec13b.augmentation.augmentation_config import AugmentDialoguesConfig
+from nec13b.augmentation.augmentation_report import accounts_text, mean_score
+from nec13b.dialogues.dialogue_sources import dialogues_identity, parse_dialogue_sources
 from nec13b.errors import InputError
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord

@@ -13,8 +13,8 @@ Tiny     accelerate launch recipes/chat_tune.py                  goes on from re
 The same command continues a run that was interrupted. docs/chat_tuning.md is the manual.
 """
 
-from nec13b.chat.tuning_config import ChatTuneConfig
-from nec13b.chat.tuning_run import run_tuning
+from nec13b.chat_tuning.tuning_config import ChatTuneConfig
+from nec13b.chat_tuning.tuning_run import run_tuning
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
 

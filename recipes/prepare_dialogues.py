@@ -14,9 +14,9 @@ docs/dialogues.md is the manual.
 
 from pathlib import Path
 
-from nec13b.chat.dialogue_settings import PrepareDialoguesConfig
-from nec13b.chat.dialogue_sources import dialogues_identity, parse_dialogue_sources
-from nec13b.chat.prepared_dialogues import PAGE_NAME, REJECTED_NAME, REPORT_NAME, prepare_dialogues
+from nec13b.dialogues.dialogue_settings import PrepareDialoguesConfig
+from nec13b.dialogues.dialogue_sources import dialogues_identity, parse_dialogue_sources
+from nec13b.dialogues.prepared_dialogues import PAGE_NAME, REJECTED_NAME, REPORT_NAME, prepare_dialogues
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord, claim_made_dir, read_json, write_json
 from nec13b.tokenization import load_tokenizer

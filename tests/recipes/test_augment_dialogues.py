@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nec13b.chat.augmentation_config import AugmentDialoguesConfig
+from nec13b.augmentation.augmentation_config import AugmentDialoguesConfig
 from nec13b.recipe_config import parse_recipe_config
 
 

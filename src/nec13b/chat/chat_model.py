@@ -14,11 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreT
 from transformers.utils import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
 
+from ..dialogues.dialogue import Message
 from ..errors import InputError
 from ..run_record import read_json
 from ..tokenization.chat_template import CHATML_TEMPLATE
 from ..tokenization.special_tokens import EOS, IM_END, IM_START
-from .dialogue import Message
 from .settings import DEFAULT_NEW_TOKENS, ChatSettings, Sampling
 
 MADE_BY = "recipes/chat_tune.py"
