@@ -12,7 +12,7 @@ Tiny     python recipes/augment_dialogues.py                     with the tiny m
 13B      vllm serve runs/13b/chat_tune/model --served-model-name nec13b
          python recipes/augment_dialogues.py --config recipes/configs/13b/augment_dialogues.yaml --seeds my/seeds.jsonl
 
-The same command goes on after an interruption, and takes in new decisions. docs/amplification.md is the manual.
+The same command goes on after an interruption, and takes in new decisions. docs/augmentation.md is the manual.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def main() -> None:
     review = report["review"]
     print(f"""
 {output}/dialogues.jsonl   {review["result"]:,} dialogues
-{output}/review.jsonl      {review["waiting"]:,} await a decision in reviewed.jsonl (docs/amplification.md)""")
+{output}/review.jsonl      {review["waiting"]:,} await a decision in reviewed.jsonl (docs/augmentation.md)""")
     if report["stopped"]:
         raise InputError(report["stopped"])
 

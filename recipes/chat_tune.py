@@ -1,4 +1,4 @@
-"""Chat tuning: the base model becomes a multi-turn assistant through ChatML dialogues (section 2(5) of the paper).
+"""Chat tuning: the base model becomes a multi-turn assistant through ChatML dialogues (section 4 of the paper).
 
 Reads    a base checkpoint (nec13b or Llama), and dialogues (recipes/prepare_dialogues.py, or files and Hub data sets)
 Writes   <output_dir>/model        the chat model and its tokenizer, for from_pretrained; with an adapter on request

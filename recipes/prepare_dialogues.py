@@ -1,4 +1,4 @@
-"""Dialogues for chat tuning: read in any common shape, checked, split (section 2(5) of the paper).
+"""Dialogues for chat tuning: read in any common shape, checked, split (section 4 of the paper).
 
 Reads    dialogues (the sample, files, Hub data sets): messages, ShareGPT, Alpaca, prompt and answer, tree of messages
 Writes   <output_dir>/{train,held_out}.jsonl   a dialogue a line; pass <output_dir> on as --dialogues

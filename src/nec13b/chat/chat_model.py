@@ -164,8 +164,6 @@ def _base_of_adapter(checkpoint: str) -> str | None:
     path = find_adapter_config_file(checkpoint)
     if path is None:
         return None
-    if importlib.util.find_spec("peft") is None:
-        raise InputError(f"{checkpoint} is an adapter, which needs the package peft: pip install 'nec13b[chat]'")
     base = read_json(Path(path), MADE_BY).get("base_model_name_or_path")
     if not base:
         raise InputError(f"{path} names no base_model_name_or_path")

@@ -24,7 +24,7 @@ DECISIVE_SETTINGS = (
 
 @dataclass
 class ChatTuneConfig(DialogueSettings, SFTConfig):
-    """Chat tuning on ChatML dialogues (section 2(5) of the paper), of all weights or of an adapter.
+    """Chat tuning on ChatML dialogues (section 4 of the paper), of all weights or of an adapter.
 
     Every field of trl's SFTConfig, and so of transformers' TrainingArguments, is a setting too.
     """

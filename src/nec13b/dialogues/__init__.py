@@ -1,4 +1,4 @@
-"""Dialogues: read in every common shape, checked, split and reported on (section 2(5) of the paper)."""
+"""Dialogues: read in every common shape, checked, split and reported on (section 4 of the paper)."""
 
 from .dialogue import Dialogue, Message
 

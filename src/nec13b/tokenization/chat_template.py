@@ -1,4 +1,4 @@
-"""ChatML, the dialogue format of the paper (section 2(5)): `<|im_start|>role\\n...<|im_end|>`.
+"""ChatML, the dialogue format of the paper (section 4): `<|im_start|>role\\n...<|im_end|>`.
 
 A rendered dialogue is encoded as one text, by every library in its own way, so the template itself has to see to it
 that what a user writes cannot end a turn: a special token that is spelt out in a message gets a space after its first
