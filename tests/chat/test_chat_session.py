@@ -83,6 +83,30 @@ def test_stopped_before_the_first_word_nothing_is_kept(session):
     assert session.notices[-1].kind == "stopped_before_the_first_word"
 
 
+def test_who_leaves_a_dialogue_leaves_its_answer(session, tmp_path):
+    session.sampling = Sampling(temperature=0, max_new_tokens=200)
+    "".join(session.ask("一つ目"))
+    saved = session.dialogue()
+    for leave, left in ((session.undo, []), (session.clear, []), (lambda: session.load(saved), saved.messages)):
+        session.load(saved)
+        session.notices.clear()
+        pieces = session.ask("二つ目")
+        next(pieces)
+        leave()
+        list(pieces)
+        assert session.messages == left
+        assert session.notices == []
+
+
+def test_one_answer_at_a_time(session):
+    pieces = session.ask("一つ目")
+    first = next(pieces)
+    with pytest.raises(InputError, match="still being written"):
+        list(session.ask("二つ目"))
+    text = first + "".join(pieces)
+    assert [m["content"] for m in session.messages] == ["一つ目", text]
+
+
 def test_an_empty_answer_takes_the_question_back(tokenizer):
     session = ChatSession(ChatModel(random_model(tokenizer, ends_at_once=True), tokenizer.tokenizer, "tiny"), SHORT)
     assert "".join(session.ask("何か")) == ""

@@ -97,6 +97,7 @@ class Answer:
                     self.text += piece
                     yield piece
             if self._error is not None:
+                self.text = ""  # what a failing model said is not kept
                 raise _readable(self._error) from self._error
             self.text = streamer.text
             ended = streamer.ids and streamer.ids[-1] in self._model.end_ids

@@ -133,7 +133,8 @@ def load_chat_model(settings: ChatSettings) -> ChatModel:
         checkpoint = checkpoint or "."
     if gguf and importlib.util.find_spec("gguf") is None:
         raise InputError("a GGUF file needs the package gguf: pip install 'nec13b[gguf]'")
-    if checkpoint.startswith((".", "/", "runs/")) and not Path(checkpoint, gguf or "").exists():
+    is_path = checkpoint.startswith((".", "/", "runs/")) or checkpoint.count("/") > 1  # else it may be a Hub name
+    if is_path and not Path(checkpoint, gguf or "").exists():
         raise InputError(f"{Path(checkpoint, gguf or '')} does not exist; {MADE_BY} makes a chat model")
     try:
         base = None if gguf else _base_of_adapter(checkpoint)

@@ -80,6 +80,7 @@ class ChatSession:
 
     def undo(self) -> str | None:
         """Takes back the last question and its answer; returns the question, None where there is none."""
+        self._give_up_current()
         if not self.messages:
             return None
         question = self.messages[-2]["content"]
@@ -88,6 +89,7 @@ class ChatSession:
 
     def clear(self) -> None:
         """Begins another conversation; the system prompt and the settings stay."""
+        self._give_up_current()
         self.messages, self._told_of_window = [], False
         self._new_identity()
 
@@ -123,22 +125,33 @@ class ChatSession:
         return self._streamed(messages, answer)
 
     def _streamed(self, messages: list[Message], answer: Answer) -> Iterator[str]:
+        if self._current is not None:
+            raise InputError("an answer is still being written; wait for it, or stop it")
         self._current = answer
         pieces = iter(answer)
         try:
             yield from pieces
         finally:
             pieces.close()
-            self._current = None
-            if answer.text.strip():
-                self.messages = [*messages, Message(role="assistant", content=answer.text)]
-                if answer.ended == "length":
-                    limit = self.chat_model.new_tokens(self.sampling)
-                    self.notices.append(Notice("answer_too_long", {"max_new_tokens": limit}))
-            if answer.ended == "stopped":
-                self.notices.append(Notice("stopped" if answer.text.strip() else "stopped_before_the_first_word"))
-            elif not answer.text.strip() and answer.ended:
-                self.notices.append(Notice("empty_answer"))
+            if self._current is answer:  # else the dialogue it belongs to was left in the meantime
+                self._current = None
+                self._keep(messages, answer)
+
+    def _keep(self, messages: list[Message], answer: Answer) -> None:
+        said_something = bool(answer.text.strip())
+        if said_something:
+            self.messages = [*messages, Message(role="assistant", content=answer.text)]
+        if answer.ended == "stopped":
+            self.notices.append(Notice("stopped" if said_something else "stopped_before_the_first_word"))
+        elif answer.ended and not said_something:
+            self.notices.append(Notice("empty_answer"))
+        elif answer.ended == "length":
+            limit = self.chat_model.new_tokens(self.sampling)
+            self.notices.append(Notice("answer_too_long", {"max_new_tokens": limit}))
+
+    def _give_up_current(self) -> None:
+        self.stop()
+        self._current = None
 
     def _with_system(self, messages: list[Message]) -> list[Message]:
         return [Message(role="system", content=self.system), *messages] if self.system.strip() else messages

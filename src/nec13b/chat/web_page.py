@@ -70,15 +70,14 @@ class ChatPage:
                     load = gr.UploadButton(WORDS("open"), size="sm", file_types=[".jsonl"], elem_id="open")
 
             seen = [session, dialogue, box, save]
-            one_at_a_time = {"concurrency_limit": 1, "concurrency_id": "answers", "show_progress": "hidden"}
-            at_once = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-            one_at_a_time["api_visibility"] = "private"
-            box.submit(self.ask, [session, box, *settings], seen, **one_at_a_time)
-            again.click(self.answer_again, [session, box, *settings], seen, **one_at_a_time)
-            box.stop(lambda session: session and session.stop(), [session], None, queue=False, **at_once)
-            undo.click(self.undo, [session, box], seen, **at_once)
-            clear.click(self.clear, [session, box], seen, **at_once)
-            load.upload(self.open, [session, box, load], [*seen, system], **at_once)
+            # Answers take turns at the model by themselves; so who waits sees it, and can stop.
+            how = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
+            box.submit(self.ask, [session, box, *settings], seen, **how)
+            again.click(self.answer_again, [session, box, *settings], seen, **how)
+            box.stop(lambda session: session and session.stop(), [session], None, queue=False, **how)
+            undo.click(self.undo, [session, box], seen, **how)
+            clear.click(self.clear, [session, box], seen, **how)
+            load.upload(self.open, [session, box, load], [*seen, system], **how)
         return blocks
 
     def _sampling_fields(self, longest: int) -> list[gr.components.Component]:
@@ -88,10 +87,13 @@ class ChatPage:
             info = {"info": WORDS(f"{name}_info")} if f"{name}_info" in TEXT["en"] else {}
             return {"label": WORDS(name), **info}
 
+        penalty = self.sampling.repetition_penalty
         return [
-            gr.Slider(0, 2, self.sampling.temperature, step=0.05, **words("temperature")),
+            gr.Slider(
+                0, max(2, self.sampling.temperature), self.sampling.temperature, step=0.05, **words("temperature")
+            ),
             gr.Slider(0.05, 1, self.sampling.top_p, step=0.05, **words("top_p")),
-            gr.Slider(1, 2, self.sampling.repetition_penalty, step=0.05, **words("repetition_penalty")),
+            gr.Slider(min(1, penalty), max(2, penalty), penalty, step=0.05, **words("repetition_penalty")),
             gr.Slider(1, longest - 1, self.chat_model.new_tokens(self.sampling), step=1, **words("max_new_tokens")),
             gr.Textbox("" if self.sampling.seed is None else str(self.sampling.seed), **words("seed")),
         ]
@@ -103,33 +105,31 @@ class ChatPage:
     def ask(self, request: gr.Request, session: ChatSession | None, text: str, *settings) -> Iterator[tuple]:
         """Says what stands in the box, and shows the answer as it is written."""
         session = session or self.new_session()
-        before = session.messages
-        yield from self._streamed(
-            session, settings, lambda: session.ask(text), [*before, {"role": "user", "content": text}], text, request
-        )
+        asked = [*session.messages, {"role": "user", "content": text}]
+        yield from self._streamed(request, session, settings, lambda: session.ask(text), asked, "", text)
 
     def answer_again(self, request: gr.Request, session: ChatSession | None, text: str, *settings) -> Iterator[tuple]:
         """Another answer to the last question; what stands in the box stays."""
         session = session or self.new_session()
-        yield from self._streamed(session, settings, session.regenerate, session.messages[:-1], "", request, text)
+        yield from self._streamed(request, session, settings, session.regenerate, session.messages[:-1], text, text)
 
     def _streamed(
         self,
+        request: gr.Request,
         session: ChatSession,
         settings: tuple,
         pieces: Callable[[], Iterator[str]],
         asked: list,
-        question: str,
-        request: gr.Request,
-        left_in_box: str = "",
+        in_box: str,
+        in_box_if_nothing_came: str,
     ) -> Iterator[tuple]:
-        failed = False
+        before = session.messages
         try:
             system, *numbers, seed = settings
             session.system, session.sampling = system or "", Sampling(*numbers).with_text("seed", seed.strip())
             shown = [*_shown(asked), {"role": "assistant", "content": "…"}]
             answer, due = pieces(), 0.0
-            busy = gr.Textbox(value=left_in_box, submit_btn=False, stop_btn=True)
+            busy = gr.Textbox(value=in_box, submit_btn=False, stop_btn=True)
             yield session, shown, busy, gr.skip()
             text = ""
             for piece in answer:
@@ -139,10 +139,8 @@ class ChatPage:
                     yield session, shown, gr.skip(), gr.skip()
                     due = time.monotonic() + SECONDS_BETWEEN_UPDATES
         except InputError as error:
-            failed = True
             gr.Warning(html.escape(str(error)))
-        took_back = failed or (bool(question) and (not session.messages or session.messages[-2]["content"] != question))
-        yield self._now(session, request, question if took_back and question else left_in_box)
+        yield self._now(session, request, in_box_if_nothing_came if session.messages is before else in_box)
 
     def undo(self, request: gr.Request, session: ChatSession | None, text: str) -> tuple:
         """Takes back the last question, and puts it into the box to be changed."""

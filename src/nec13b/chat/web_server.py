@@ -49,7 +49,13 @@ def serve(chat_model: ChatModel, settings: ChatSettings) -> None:
     """
     if find_spec("gradio") is None:
         raise InputError("the page needs the package gradio: pip install 'nec13b[chat]'")
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+    with tempfile.TemporaryDirectory(prefix="nec13b-chat-") as folder:
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # both are read when gradio is imported
+        os.environ["GRADIO_TEMP_DIR"] = folder  # dialogues on their way to a browser, for nobody else to read
+        _serve(chat_model, settings, Path(folder))
+
+
+def _serve(chat_model: ChatModel, settings: ChatSettings, folder: Path) -> None:
     import gradio as gr
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -62,28 +68,27 @@ def serve(chat_model: ChatModel, settings: ChatSettings) -> None:
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"]))
     else:
         print(f"{settings.host}: whoever reaches this machine can use the model", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="nec13b-chat-") as folder:
-        theme = gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS).set(
-            block_title_background_fill="none", block_title_text_color="*body_text_color", block_title_padding="0"
+    theme = gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=FONTS, font_mono=MONO_FONTS).set(
+        block_title_background_fill="none", block_title_text_color="*body_text_color", block_title_padding="0"
+    )
+    page = ChatPage(chat_model, settings.sampling, settings.system, folder)
+    try:
+        page.blocks.queue().launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            share=False,
+            ssr_mode=False,
+            quiet=True,
+            inbrowser=False,
+            footer_links=[],
+            enable_monitoring=False,
+            app_kwargs={"middleware": middleware},
+            i18n=WORDS,
+            theme=theme,
+            css_paths=Path(__file__).with_name("web_page.css"),
+            prevent_thread_lock=True,
         )
-        page = ChatPage(chat_model, settings.sampling, settings.system, Path(folder))
-        try:
-            page.blocks.queue().launch(
-                server_name=settings.host,
-                server_port=settings.port,
-                share=False,
-                ssr_mode=False,
-                quiet=True,
-                inbrowser=False,
-                footer_links=[],
-                enable_monitoring=False,
-                app_kwargs={"middleware": middleware},
-                i18n=WORDS,
-                theme=theme,
-                css_paths=Path(__file__).with_name("web_page.css"),
-                prevent_thread_lock=True,
-            )
-        except OSError as error:
-            raise InputError(f"port {settings.port} of {settings.host} cannot be had ({error}); try --port") from None
-        print(f"http://{settings.host}:{settings.port}  (Ctrl-C ends it)", flush=True)
-        page.blocks.block_thread()
+    except (OSError, ValueError) as error:  # the latter where a proxy stands before this machine's own address
+        raise InputError(f"{settings.host}:{settings.port} cannot be served ({error}); try another --port") from None
+    print(f"http://{settings.host}:{settings.port}  (Ctrl-C ends it)", flush=True)
+    page.blocks.block_thread()
