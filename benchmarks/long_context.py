@@ -18,9 +18,8 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,8 +55,9 @@ VARIANTS: dict[str, dict] = {  # fields of RopeInterpolation that differ from ou
     "turns 0.5 to 2": {"low_rotations": 0.5, "high_rotations": 2.0},
     "turns 1 to 4": {"low_rotations": 1.0, "high_rotations": 4.0},
     "turns 0.25 to 4": {"low_rotations": 0.25, "high_rotations": 4.0},
+    "turns 0.5 to 4": {"low_rotations": 0.5, "high_rotations": 4.0},
+    "turns 0.25 to 8": {"low_rotations": 0.25, "high_rotations": 8.0},
     "turns 0.5 to 2, log-length": {"low_rotations": 0.5, "high_rotations": 2.0, "log_length_attention": True},
-    "turns 0.25 to 1, log-length": {"low_rotations": 0.25, "high_rotations": 1.0, "log_length_attention": True},
     "turns 0.5 to 2, temperature 0.9": {"low_rotations": 0.5, "high_rotations": 2.0, "attention_temperature": 0.9},
 }
 LEAST_GAIN_ON_LINEAR = 0.05
@@ -94,8 +94,8 @@ class Setup:
 
 
 SETUPS = {
-    "first": Setup(192, 512, 4, 6, 256, 4, "ja=0.6,en=0.25,code=0.15", 8_000_000, 500_000),
-    "second": Setup(128, 352, 5, 4, 128, 8, "ja=0.25,en=0.35,code=0.4", 5_000_000, 500_000),
+    "first": Setup(192, 512, 4, 6, 256, 4, "ja=0.6,en=0.25,code=0.15", 8_000_000, 400_000),
+    "second": Setup(128, 352, 5, 4, 128, 8, "ja=0.25,en=0.35,code=0.4", 4_000_000, 300_000),
 }
 VOCABULARY, BASE_BATCH, EXTENSION_BATCH = 8192, 8192, 16384
 DOCUMENTS, ZERO_SHOT_FACTORS = 60, (8, 16)
@@ -111,28 +111,30 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed and an eighth of the tokens; writes no section")
     arguments = parser.parse_args()
     output = Path(arguments.output_dir + ("_quick" if arguments.quick else ""))
-    started, shrink = time.monotonic(), 8 if arguments.quick else 1
+    shrink = 8 if arguments.quick else 1
     data = pack(arguments.corpus, output)
     setups = list(SETUPS)[:1] if arguments.choose else arguments.setups
     comparisons = [Comparison(name, SETUPS[name], data, output / name, shrink, arguments.jobs) for name in setups]
+    seeds = SEEDS[:1] if arguments.quick or arguments.choose else SEEDS
+    command = f"python benchmarks/long_context.py --corpus {' '.join(Path(c).name for c in arguments.corpus)}"
+    command += " --choose" * arguments.choose
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda comparison: comparison.pretrain(min(arguments.jobs, len(setups))), comparisons))
-        if arguments.choose:
-            body = comparisons[0].variants(pool, SEEDS[:1])
-        else:
-            seeds = SEEDS[:1] if arguments.quick else SEEDS
-            body = "\n\n".join(comparison.methods(pool, seeds) for comparison in comparisons)
-    print(body)
-    if arguments.quick or not (arguments.choose or setups == list(SETUPS)):
-        return
-    command = f"`python benchmarks/long_context.py --corpus {' '.join(Path(c).name for c in arguments.corpus)}"
-    command += f"{' --choose' * arguments.choose}` on {machine()}, {arguments.jobs} trainings at a time; "
-    command += f"this call took {(time.monotonic() - started) / 60:.0f} minutes.\n\n"
-    write_section("Long context" + ": choosing the ramp" * arguments.choose, command + body)
-    if not arguments.choose:
-        draw_divisors(ROOT / "docs" / "images" / "long_context_divisors.png")
+        # Jobs begin in the order in which they are given, so none waits for one that has not begun.
         for comparison in comparisons:
-            comparison.draw(ROOT / "docs" / "images" / f"long_context_{comparison.name}.png")
+            comparison.pretraining = pool.submit(comparison.pretrain, min(arguments.jobs, len(comparisons)))
+        for comparison in comparisons:
+            comparison.submit(pool, seeds, variants=arguments.choose)
+        for comparison in comparisons:
+            title = "Long context, choosing the ramp" if arguments.choose else f"Long context, {comparison.name} model"
+            body = comparison.variants() if arguments.choose else comparison.methods()
+            if arguments.quick:
+                print(body)
+                continue
+            write_section(title, f"`{command}` on {machine()}; {comparison.minutes()}.\n\n{body}")
+            if not arguments.choose:
+                comparison.draw(ROOT / "docs" / "images" / f"long_context_{comparison.name}.png")
+    if not (arguments.choose or arguments.quick):
+        draw_divisors(ROOT / "docs" / "images" / "long_context_divisors.png")
 
 
 def recipe(name: str, *flags) -> None:
@@ -168,6 +170,8 @@ class Comparison:
         self.shards = TokenShards.open(data / "tokens")
         self.text = HeldOutText.of(self.shards, setup.new_window, setup.window, DOCUMENTS)
         self.ranges = buckets(setup.new_window)
+        self.pretraining: Future | None = None
+        self.runs: dict[str, list[Future]] = {}
         self.losses: dict[str, list[Losses]] = {}
 
     def pretrain(self, at_a_time: int) -> None:
@@ -176,8 +180,9 @@ class Comparison:
         setup = self.setup
         recipe(
             "pretrain", *self.common("base", at_a_time), "--hidden_size", setup.hidden, "--intermediate_size",
-            setup.feed_forward, "--num_hidden_layers", setup.layers, "--num_attention_heads", setup.heads, "--sequence_length",
-            setup.window, "--tokens_per_batch", BASE_BATCH, "--per_device_train_batch_size", 4096 // setup.window,
+            setup.feed_forward, "--num_hidden_layers", setup.layers, "--num_attention_heads", setup.heads,
+            "--sequence_length", setup.window, "--tokens_per_batch", BASE_BATCH,
+            "--per_device_train_batch_size", 4096 // setup.window,
             "--train_tokens", setup.base_tokens // self.shrink, "--learning_rate", setup.rate,
             "--min_learning_rate", setup.rate / 10, "--warmup_steps", 0.05, "--save_steps", 200,
         )  # fmt: skip
@@ -190,30 +195,53 @@ class Comparison:
 
     def extend(self, method: str, flags: list[str], seed: int) -> Losses:
         """Extends the model and measures it, unless that is done."""
+        self.pretraining.result()
         setup, folder = self.setup, f"{method.replace(' ', '_').replace(',', '')}-{seed}"
+        note, made = self.folder / "losses" / f"{folder}.json", json.dumps([str(setup), self.shrink, *flags])
+        if note.is_file() and note.read_text() != made:
+            raise SystemExit(f"{self.folder / folder} was made with other settings; choose another --output_dir")
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(made)
         if not (self.folder / folder / "run.json").is_file():
             print(f"{self.name}: {method}, seed {seed}", flush=True)
             recipe(
                 "extend_context", *self.common(folder, self.jobs), "--model", self.base, "--sequence_length",
-                setup.new_window, "--seed", seed, "--tokens_per_batch", EXTENSION_BATCH, "--per_device_train_batch_size",
-                max(1, 4096 // setup.new_window), "--train_tokens", setup.extension_tokens // self.shrink,
+                setup.new_window, "--seed", seed, "--tokens_per_batch", EXTENSION_BATCH,
+                "--per_device_train_batch_size", max(1, 4096 // setup.new_window),
+                "--train_tokens", setup.extension_tokens // self.shrink,
                 "--learning_rate", setup.extension_rate, "--min_learning_rate", setup.extension_rate / 10,
                 "--warmup_steps", 0.1, "--save_strategy", "no", *flags,
             )  # fmt: skip
         return losses_of(self.folder / folder / "model", self.text, self.folder / "losses" / f"{folder}.npz")
 
-    def extend_all(self, pool: ThreadPoolExecutor, methods: dict[str, list[str]], seeds: tuple[int, ...]) -> None:
-        """Fills `losses`, method by method."""
-        self.losses = {BEFORE: [losses_of(self.base, self.text, self.folder / "losses" / "before.npz")]}
-        runs = {m: [pool.submit(self.extend, m, flags, seed) for seed in seeds] for m, flags in methods.items()}
-        for method, futures in runs.items():
-            self.losses[method] = [future.result() for future in futures]
+    def submit(self, pool: ThreadPoolExecutor, seeds: tuple[int, ...], variants: bool) -> None:
+        """Gives all trainings to a pool, those of the searched divisors last, since they wait for the search."""
+        flags = {name: ["--interpolation_options", json.dumps(options), *MIX] for name, options in VARIANTS.items()}
+        methods = {name: METHODS[name] for name in ("plain", "YaRN")} | flags if variants else METHODS
+        search = pool.submit(self.searched) if SEARCHED in methods else None
+        runs = {
+            m: [pool.submit(self.extend, m, f, seed) for seed in seeds] for m, f in methods.items() if m != SEARCHED
+        }
+        if search:
+            runs[SEARCHED] = [pool.submit(self.extend_searched, search, seed) for seed in seeds]
+        self.runs = {method: runs[method] for method in methods}
 
-    def methods(self, pool: ThreadPoolExecutor, seeds: tuple[int, ...]) -> str:
+    def extend_searched(self, search: Future, seed: int) -> Losses:
+        """Extends the model with the divisors of the search."""
+        options = {"method": "factors", "factors": search.result()}
+        flags = ["--interpolation", "none", "--interpolation_options", json.dumps(options), *MIX]
+        return self.extend(SEARCHED, flags, seed)
+
+    def measure(self) -> None:
+        """Waits for all trainings and fills `losses`."""
+        self.pretraining.result()
+        self.losses = {BEFORE: [losses_of(self.base, self.text, self.folder / "losses" / "before.npz")]}
+        for method, runs in self.runs.items():
+            self.losses[method] = [run.result() for run in runs]
+
+    def methods(self) -> str:
         """The Markdown that says how all methods compare."""
-        options = {"method": "factors", "factors": self.searched()}
-        found = ["--interpolation", "none", "--interpolation_options", json.dumps(options), *MIX]
-        self.extend_all(pool, METHODS | {SEARCHED: found}, seeds)
+        self.measure()
         self.draw(self.folder / "long_context.png")
         parts = [*self.head(), self.table_of_losses(), *self.table_of_differences(), *self.verdicts()]
         names = ("none", "linear", "ntk", "yarn", "own")
@@ -221,15 +249,12 @@ class Comparison:
         parts.append(f"![loss by position](../docs/images/long_context_{self.name}.png)")
         return "\n\n".join(parts)
 
-    def variants(self, pool: ThreadPoolExecutor, seeds: tuple[int, ...]) -> str:
+    def variants(self) -> str:
         """The same for variants of our own method."""
-        flags = {name: ["--interpolation_options", json.dumps(options), *MIX] for name, options in VARIANTS.items()}
-        self.extend_all(pool, {"plain": METHODS["plain"], "YaRN": METHODS["YaRN"]} | flags, seeds)
-
+        self.measure()
         methods = {"plain": self.interpolation("none"), "YaRN": self.interpolation("yarn")}
         methods |= {name: self.interpolation("own", options) for name, options in VARIANTS.items()}
-        factors = (self.setup.factor, *ZERO_SHOT_FACTORS)
-        return "\n\n".join([*self.head(), self.table_of_losses(), *self.without_training(methods, factors)])
+        return "\n\n".join([*self.head(), self.table_of_losses(), *self.without_training(methods, ZERO_SHOT_FACTORS)])
 
     def interpolation(self, name: str, options: dict | None = None) -> Callable[[float], RopeInterpolation]:
         """An interpolation by the factor."""
@@ -237,6 +262,7 @@ class Comparison:
 
     def searched(self) -> list[float]:
         """Divisors that a search finds on training text."""
+        self.pretraining.result()
         path, window = self.folder / "searched.json", self.setup.new_window
         if not path.is_file():
             print(f"{self.name}: searching divisors", flush=True)
@@ -255,13 +281,21 @@ class Comparison:
         """What was done."""
         setup, seeds = self.setup, max(map(len, self.losses.values()))
         parameters = json.loads((self.base.parent / "run.json").read_text())["counts"]["parameters"]
+        what = (
+            f"**{parameters / 1e6:.1f}M parameters, {setup.mixture}, {setup.window:,} -> {setup.new_window:,} tokens**"
+        )
         return [
-            f"### The {self.name} model: {parameters / 1e6:.1f}M parameters, {setup.mixture}, {setup.window:,} -> "
-            f"{setup.new_window:,} tokens",
-            f"Loss by position in {len(self.text.long)} long held-out documents and on the first {setup.window} tokens "
+            f"{what}: "
+            f"loss by position in {len(self.text.long)} long held-out documents and on the first {setup.window} tokens "
             f"of {len(self.text.short)} short ones; {setup.base_tokens // self.shrink:,} tokens of pre-training, "
             f"{setup.extension_tokens // self.shrink:,} of extension, {seeds} seed{'s' * (seeds > 1)}.",
         ]  # fmt: skip
+
+    def minutes(self) -> str:
+        """How long a training took with its share of the cores."""
+        records = [json.loads(path.read_text()) for path in self.folder.glob("*-[0-9]/run.json")]
+        median = np.median([record["timings_seconds"]["total"] for record in records])
+        return f"an extension took {median / 60:.1f} minutes (median), {self.jobs} at a time"
 
     def table_of_losses(self) -> str:
         """Mean losses."""
@@ -282,7 +316,7 @@ class Comparison:
         rows, old = [], self.setup.window
         for factor in factors:
             window = old * factor
-            text = HeldOutText.of(self.shards, window, old, DOCUMENTS // 3)
+            text = HeldOutText.of(self.shards, window, old, DOCUMENTS // 6)
             for name, interpolation in methods.items():
                 rope = interpolation(float(factor)).to_rope_parameters(10000.0)
                 changes = {"rope_parameters": rope, "max_position_embeddings": window}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from nec13b import Nec13bConfig, Nec13bForCausalLM
 from nec13b.corpus import parse_sources, read_documents
 from nec13b.pretraining import TokenShards
 from nec13b.tokenization import save_tokenizer, train_tokenizer
@@ -61,6 +62,21 @@ def tokenizer(small_corpus, tmp_path_factory):
     documents = read_documents(parse_sources(str(small_corpus)))
     trained = train_tokenizer((document.text for document in documents), 1024)
     return save_tokenizer(trained, tmp_path_factory.mktemp("tokenizer") / "tokenizer")
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tokenizer, tmp_path_factory) -> Path:
+    """A random checkpoint of two layers and a window of 256 with its tokenizer, to tune and to load; not to change."""
+    torch.manual_seed(0)
+    ids, folder = tokenizer.tokenizer, tmp_path_factory.mktemp("checkpoint")
+    config = Nec13bConfig(
+        vocab_size=len(ids), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=256, pad_token_id=ids.pad_token_id, bos_token_id=ids.bos_token_id,
+        eos_token_id=ids.eos_token_id,
+    )  # fmt: skip
+    Nec13bForCausalLM(config).save_pretrained(folder)
+    ids.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def test_the_configuration_survives_saving(tmp_path, interpolation):
         ({"method": "linear", "attention_temperature": 0}, "attention_temperature must be above 0"),
         ({"factor": 4.0}, "needs original_max_position_embeddings"),
         ({"factor": 4.0, "original_max_position_embeddings": 2048.0}, "whole number of tokens"),
-        ({"original_max_position_embeddings": 8, "low_rotations": 2.0}, "below high_rotations, not 2.0 and 1.0"),
+        ({"original_max_position_embeddings": 8, "low_rotations": 5.0}, "below high_rotations, not 5.0 and 4.0"),
         ({"method": "linear", "factr": 4.0}, "unknown key 'factr'"),
         ({"rope_type": "interpolate"}, "unknown rope_type 'interpolate'"),
     ],

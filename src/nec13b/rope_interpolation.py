@@ -21,7 +21,7 @@ are exact, and a plain Llama holds them as `longrope` factors. The module regist
 rope type `interpolation`; a config asks for it by
 
     "rope_parameters": {"rope_type": "interpolation", "rope_theta": 10000.0, "method": "by_parts", "factor": 4.0,
-                        "original_max_position_embeddings": 2048, "low_rotations": 0.25, "high_rotations": 1.0}
+                        "original_max_position_embeddings": 2048, "low_rotations": 0.25, "high_rotations": 4.0}
 
 It imports nothing of the project: it travels to the Hub beside the model.
 """
@@ -65,7 +65,7 @@ class RopeInterpolation:
     factor: float = 1.0
     original_max_position_embeddings: int | None = None
     low_rotations: float = 0.25
-    high_rotations: float = 1.0
+    high_rotations: float = 4.0
     ramp: str = "smooth"
     factors: tuple[float, ...] | list[float] | None = None
     attention_temperature: float = 1.0

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import peft
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -45,7 +46,6 @@ def test_a_folder_loads_with_its_window_and_its_ends(chat_folder):  # noqa: F811
 
 
 def test_an_adapter_brings_its_base_model(chat_folder, chat_model, tmp_path):  # noqa: F811
-    peft = pytest.importorskip("peft", reason="peft is not installed: pip install nec13b[chat]")
     base = load_chat_model(settings_of(chat_folder))
     adapted = peft.get_peft_model(base.model, peft.LoraConfig(r=4, target_modules=["q_proj", "down_proj"]))
     torch.manual_seed(1)

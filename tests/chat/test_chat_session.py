@@ -6,10 +6,10 @@ import pytest
 from tiny_chat_model import WINDOW, chat_model, random_model  # noqa: F401
 
 from nec13b.chat.chat_model import ChatModel
-from nec13b.chat.dialogue import Dialogue
 from nec13b.chat.dialogue_file import add_to_file, dialogues_of_file
 from nec13b.chat.session import ChatSession
 from nec13b.chat.settings import Sampling
+from nec13b.dialogues.dialogue import Dialogue
 from nec13b.errors import InputError
 
 SHORT = Sampling(temperature=0, max_new_tokens=8)

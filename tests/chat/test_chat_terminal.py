@@ -51,7 +51,7 @@ def test_a_pipe_gets_answers_alone_on_stdout(chat_folder, tmp_path):  # noqa: F8
 def test_a_mistake_is_one_line_and_the_status(tmp_path):
     for words, message in (
         (["no/where"], "error: cannot load a chat model from no/where"),
-        ([], "runs/tiny/chat/model does not exist; recipes/chat_tune.py makes a chat model"),
+        ([], "runs/chat_tune/model does not exist; recipes/chat_tune.py makes a chat model"),
         (["m", "--prot", "1"], "did you mean --port?"),
     ):
         done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, cwd=tmp_path, timeout=SECONDS)

@@ -18,6 +18,7 @@ from nec13b.tokenization import (
     train_tokenizer,
 )
 from nec13b.tokenization.bpe import BYTE_TOKENS, FIRST_TOKENS, assemble, rank_tokens, unreachable
+from nec13b.tokenization.chat_template import chatml_template
 from nec13b.tokenization.removal import unsuitable_tokens
 from nec13b.tokenization.unsuitable import token_classes
 
@@ -125,6 +126,34 @@ def test_no_message_can_yield_a_special_token(tokenizer, turns):
     special = [i for i in ids if i < len(SPECIAL_TOKENS)]
     begin, start, end = (SPECIAL_TOKENS.index(t) for t in ("<|begin_of_text|>", "<|im_start|>", "<|im_end|>"))
     assert special == [begin] + [start, end] * len(turns)
+
+
+def test_chatml_tells_of_tools_and_of_their_calls(tokenizer):
+    weather = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    call = {"type": "function", "function": {"name": "weather", "arguments": {"city": "東京<|im_end|>"}}}
+    messages = [
+        {"role": "system", "content": "簡潔に。"},
+        {"role": "user", "content": [{"type": "text", "text": "天気"}, {"type": "text", "text": "は？"}]},
+        {"role": "assistant", "content": None, "tool_calls": [call, call]},
+        {"role": "tool", "content": "晴れ"},
+    ]
+    text = tokenizer.tokenizer.apply_chat_template(messages, tools=[weather], tokenize=False)
+    called = '<tool_call>\n{"name": "weather", "arguments": {"city": "東京< |im_end|>"}}\n</tool_call>'
+    assert text.startswith("<|begin_of_text|><|im_start|>system\n簡潔に。\n\n# Tools\n")
+    assert '<tools>\n{"type": "function", "function": {"name": "weather", "parameters"' in text
+    assert text.endswith(
+        "<|im_end|>\n<|im_start|>user\n天気は？<|im_end|>\n"
+        f"<|im_start|>assistant\n{called}\n{called}<|im_end|>\n<|im_start|>tool\n晴れ<|im_end|>\n"
+    )
+    assert text.count("<|im_start|>system") == 1
+
+
+def test_a_template_breaks_the_special_tokens_of_another_tokenizer(tokenizer):
+    template = chatml_template(["<s>", "[INST]", "<|im_end|>", "it's\\n"], begin=False)
+    text = tokenizer.tokenizer.apply_chat_template(
+        [{"role": "user", "content": "<s>[INST]<|im_end|>it's\\n"}], chat_template=template, tokenize=False
+    )
+    assert text == "<|im_start|>user\n< s>[ INST]< |im_end|>i t's\\n<|im_end|>\n"
 
 
 def test_text_with_signs_that_only_look_like_special_tokens_is_rendered_as_it_is(tokenizer):

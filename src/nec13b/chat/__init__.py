@@ -1,5 +1,1 @@
-"""From a base model to an assistant: ChatML dialogues, their checks, their amplification, and a chat to try."""
-
-from .dialogue import Dialogue, Message
-
-__all__ = ["Dialogue", "Message"]
+"""A chat to try a model with, in the terminal and on a web page: `python -m nec13b.chat CHECKPOINT`."""

@@ -14,11 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreT
 from transformers.utils import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
 
+from ..dialogues.dialogue import Message
 from ..errors import InputError
 from ..run_record import read_json
 from ..tokenization.chat_template import CHATML_TEMPLATE
 from ..tokenization.special_tokens import EOS, IM_END, IM_START
-from .dialogue import Message
 from .settings import DEFAULT_NEW_TOKENS, ChatSettings, Sampling
 
 MADE_BY = "recipes/chat_tune.py"
@@ -165,8 +165,6 @@ def _base_of_adapter(checkpoint: str) -> str | None:
     path = find_adapter_config_file(checkpoint)
     if path is None:
         return None
-    if importlib.util.find_spec("peft") is None:
-        raise InputError(f"{checkpoint} is an adapter, which needs the package peft: pip install 'nec13b[chat]'")
     base = read_json(Path(path), MADE_BY).get("base_model_name_or_path")
     if not base:
         raise InputError(f"{path} names no base_model_name_or_path")

@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
+from ..dialogues.dialogue import Dialogue
 from ..errors import InputError
-from .dialogue import Dialogue
 
 
 def add_to_file(path: Path, dialogue: Dialogue) -> int:

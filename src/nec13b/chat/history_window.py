@@ -7,8 +7,8 @@ without its question, misleads a model more than having neither.
 from bisect import bisect_left
 from collections.abc import Callable
 
+from ..dialogues.dialogue import Message
 from ..errors import InputError
-from .dialogue import Message
 
 
 def messages_that_fit(

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..dialogues.dialogue import Dialogue, Message
 from ..errors import InputError
 from .answer import Answer
 from .chat_model import ChatModel
-from .dialogue import Dialogue, Message
 from .history_window import messages_that_fit
 from .settings import Sampling
 

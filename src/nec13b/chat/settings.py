@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 from ..errors import InputError
 from ..recipe_config import RecipeParser
 
-DEFAULT_CHECKPOINT = "runs/tiny/chat/model"  # what recipes/chat_tune.py writes when it is given nothing
+DEFAULT_CHECKPOINT = "runs/chat_tune/model"  # what recipes/chat_tune.py writes when it is given nothing
 DEFAULT_NEW_TOKENS = 512
 
 

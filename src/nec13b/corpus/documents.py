@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 KANA = re.compile(r"[\u3041-\u30ff]")
@@ -105,13 +106,14 @@ class Rejections:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.unlink(missing_ok=True)
 
-    def add(self, source: str, line: int | None, reason: str, excerpt: str | bytes = b"") -> None:
+    def add(self, source: str, line: int | None, reason: str, excerpt: str | bytes = b"", **more: Any) -> None:
+        """Notes a case; what else is said of it stands in its row too."""
         self.counts[reason] += 1
         if not self.path:
             return
         if isinstance(excerpt, bytes):
             excerpt = excerpt[:400].decode("utf-8", errors="backslashreplace")
-        row = {"source": source, "line": line, "reason": reason, "excerpt": excerpt[:200]}
+        row = {"source": source, "line": line, "reason": reason, "excerpt": excerpt[:200], **more}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=True) + "\n")
 

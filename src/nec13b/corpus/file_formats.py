@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,10 @@ CODE_SUFFIXES = {
 COMPRESSIONS = {".gz", ".zst"}
 # What a row may say of its document besides the text.
 ROW_FIELDS = ("id", "url", "domain", "lang", "language", "licence", "license", "source", "group", "split", "kind")
+JSON_FILE_BYTES = 2 << 30  # larger ones had better be JSONL, which is read line by line
 OTHER_FIELDS_BYTES = 65_536  # of a line of JSONL, besides its text
+BEFORE_ITEMS, BETWEEN_ITEMS = re.compile(r"\s*\[?\s*"), re.compile(r"[\s,\]]*")
+NEXT_ITEM = re.compile(r"\n\{|\n(?: {1,4}|\t)\{")
 Rows = Iterator[tuple[int | None, Any]]
 
 
@@ -89,6 +93,66 @@ def rows_of_file(path: Path, text_field: str, rejections: Rejections, max_charac
             yield None, {text_field: data.decode("utf-8-sig")}
         except UnicodeDecodeError as error:
             rejections.add(str(path), None, "invalid UTF-8", data[max(0, error.start - 40) : error.start + 40])
+
+
+def kind_of_rows_file(path: str | os.PathLike) -> str:
+    """`rows`, `parquet`, `json` or nothing, by suffix: files of rows with more in them than a text."""
+    names = [suffix.lower() for suffix in Path(path).suffixes]
+    if names and names[-1] in COMPRESSIONS:
+        names.pop()
+    if names and names[-1] == ".json":
+        return "json"
+    kind = kind_of_file(path)
+    return kind if kind in ("rows", "parquet") else ""
+
+
+def whole_rows_of_file(path: Path, rejections: Rejections, max_characters: int) -> Rows:
+    """The rows of a JSONL or Parquet file with all their fields, or the items of a JSON array with their lines.
+
+    Args:
+        path: the file; its suffix says what it is. A `.json` file may hold an array, one object, or JSONL.
+        rejections: takes note of what cannot be read.
+        max_characters: of a line of JSONL; longer ones are not even read into memory. A `.json` file is read whole.
+    """
+    kind = kind_of_rows_file(path)
+    if kind == "parquet":
+        yield from _parquet_rows(path, "", rejections)
+    elif kind == "json":
+        yield from _rows_of_json(path, rejections)
+    else:
+        for number, line in _lines(path, 12 * max_characters + OTHER_FIELDS_BYTES, rejections):
+            row = _parsed_json(path, number, line, rejections)
+            if row is not None:
+                yield number, row
+
+
+def _rows_of_json(path: Path, rejections: Rejections) -> Rows:
+    """The items of an array, or objects that follow one another; the number of a row is the line on which it begins."""
+    data = _whole_file(path, JSON_FILE_BYTES, rejections)
+    if data is None:
+        return
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        rejections.add(str(path), line, "invalid UTF-8", data[max(0, error.start - 40) : error.start + 40])
+        return
+    decoder, line, counted = json.JSONDecoder(), 1, 0
+    place = BETWEEN_ITEMS.match(text, BEFORE_ITEMS.match(text).end()).end()
+    while place < len(text):
+        line, counted = line + text.count("\n", counted, place), place
+        try:
+            row, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            # Where a broken item ends cannot be told, but an object that begins a line is most likely the next one.
+            rejections.add(str(path), line, "broken JSON", text[place : place + 400])
+            following = NEXT_ITEM.search(text, place + 1)
+            if following is None:
+                return
+            place = following.end() - 1
+            continue
+        yield line, row
+        place = BETWEEN_ITEMS.match(text, place).end()
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -180,6 +244,7 @@ def _whole_file(path: Path, max_bytes: int, rejections: Rejections) -> bytes | N
 
 
 def _parquet_rows(path: Path, text_field: str, rejections: Rejections) -> Rows:
+    """The rows with their text and what may be said of it; with all columns where no text field is named."""
     import pyarrow
     import pyarrow.parquet
 
@@ -187,10 +252,11 @@ def _parquet_rows(path: Path, text_field: str, rejections: Rejections) -> Rows:
     try:
         file = pyarrow.parquet.ParquetFile(path)
         names = file.schema_arrow.names
-        if text_field not in names:
+        if text_field and text_field not in names:
             rejections.add(str(path), None, f"no column '{text_field}'", f"it has {', '.join(names)}")
             return
         wanted = [column for column in dict.fromkeys((text_field, *ROW_FIELDS)) if column in names]
+        wanted = wanted if text_field else names
         for batch in file.iter_batches(batch_size=256, columns=wanted):
             for row in _rows_of_batch(batch):
                 number += 1

@@ -103,28 +103,28 @@ def _documents_of(
         elif LONE_SURROGATE.search(text):
             rejections.add(place, number, "lone surrogate (not valid Unicode)", ascii(text[:200]))
         else:
-            identifier = _said(row, "id")
+            identifier = said(row, "id")
             if identifier:
                 identifiers.append(hash(identifier))
                 numbers.append(number or 0)
             if part.cleaned:
-                label, own_id, source_id = _said(row, "source"), identifier, _said(row, "source_id")
-                split = _said(row, "split")
+                label, own_id, source_id = said(row, "source"), identifier, said(row, "source_id")
+                split = said(row, "split")
             else:
                 own_id = name if number is None else f"{name}:{number}"
-                label, source_id, split = source.label, identifier or _said(row, "source"), ""
+                label, source_id, split = source.label, identifier or said(row, "source"), ""
             yield Document(
                 text,
                 source.domain or _domain_said(row) or guess_domain(text),
                 label,
-                group=_said(row, "group"),
+                group=said(row, "group"),
                 id=own_id,
                 source_id=source_id,
-                url=_said(row, "url"),
-                language=_said(row, "language", "lang"),
-                licence=_said(row, "licence", "license") or source.licence,
+                url=said(row, "url"),
+                language=said(row, "language", "lang"),
+                licence=said(row, "licence", "license") or source.licence,
                 split=split if split in SPLITS else "",
-                kind=_said(row, "kind"),
+                kind=said(row, "kind"),
             )
     _, first = np.unique(np.frombuffer(identifiers, np.int64), return_index=True)
     for again in np.setdiff1d(np.arange(len(identifiers)), first):
@@ -133,15 +133,15 @@ def _documents_of(
 
 def _domain_said(row: dict) -> str:
     """The domain that a row names, else the language it names (jpn, ja-JP and jpn_Jpan are ja), else nothing."""
-    if DOMAIN_NAME.fullmatch(domain := _said(row, "domain")):
+    if DOMAIN_NAME.fullmatch(domain := said(row, "domain")):
         return domain
-    if _said(row, "lang") == CODE:  # as corpora say that sort languages and source code alike
+    if said(row, "lang") == CODE:  # as corpora say that sort languages and source code alike
         return CODE
-    code = LANGUAGE.match(_said(row, "lang"))
+    code = LANGUAGE.match(said(row, "lang"))
     return ISO_639_1.get(code[0].lower(), code[0].lower()) if code else ""
 
 
-def _said(row: dict, *names: str) -> str:
+def said(row: dict, *names: str) -> str:
     """The first of these fields that holds something, as a string without lone surrogates."""
     for name in names:
         value = row.get(name)

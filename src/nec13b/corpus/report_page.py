@@ -37,7 +37,7 @@ def write_page(path: Path, report: dict) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"n": _number, "percent": _percent, "visible": _visible, "words": _words}
+    environment.filters |= {"n": number, "percent": percent, "visible": visible, "words": _words}
     colours = _colours(report)
     page = environment.get_template(TEMPLATE).render(
         report=report,
@@ -54,16 +54,16 @@ def write_page(path: Path, report: dict) -> None:
     os.replace(temporary, path)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _percent(part: float, whole: float) -> str:
+def percent(part: float, whole: float) -> str:
     share = part / whole if whole else 0
     return f"{share:.1%}" if 0.0005 <= share <= 0.9995 or share in (0, 1) else f"{share:.3%}"
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Control characters as their pictures, so that a page shows what is there."""
     return "".join(chr(0x2400 + ord(c)) if ord(c) < 32 and c not in "\n\t" else c for c in text)
 

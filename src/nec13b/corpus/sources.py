@@ -17,9 +17,10 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import ClassVar, Self, TypeVar
 
 from ..errors import InputError
 from .file_formats import check_column, kind_of_file, shards_of_hub_data_set
@@ -57,14 +58,16 @@ class Source:
     label: str = ""
     licence: str = ""
 
+    of: ClassVar[str] = "corpus"  # what the entry belongs to, for messages
+
     @classmethod
-    def parse(cls, entry: "str | dict | Source") -> "Source":
+    def parse(cls, entry: "str | dict | Source") -> Self:
         """From `location[,option=value...]` or from a mapping with the same keys; raises InputError."""
-        if isinstance(entry, Source):
+        if isinstance(entry, cls):
             return entry
         known = [field.name for field in fields(cls)]
         if isinstance(entry, str) and entry.startswith("{"):  # a mapping of a YAML file, passed on as a flag
-            entry = _mapping(entry)
+            entry = _mapping(entry, cls.of)
         if isinstance(entry, dict):
             options = dict(entry)
         else:
@@ -73,17 +76,19 @@ class Source:
             for item in rest:
                 key, equals, value = item.partition("=")
                 if not equals:
-                    raise InputError(f"corpus entry {entry!r}: {item!r} is not option=value")
+                    raise InputError(f"{cls.of} entry {entry!r}: {item!r} is not option=value")
                 options[key.strip()] = value.strip()
         unknown = [key for key in options if key not in known]
         if unknown:
-            raise InputError(f"corpus entry {entry!r}: unknown option {unknown[0]!r}; known are {', '.join(known[1:])}")
+            raise InputError(
+                f"{cls.of} entry {entry!r}: unknown option {unknown[0]!r}; known are {', '.join(known[1:])}"
+            )
         if not options.get("location"):
-            raise InputError(f"corpus entry {entry!r} names no location")
+            raise InputError(f"{cls.of} entry {entry!r} names no location")
         if options.get("domain") and not DOMAIN_NAME.fullmatch(str(options["domain"])):
-            raise InputError(f"corpus entry {entry!r}: a domain is up to 32 letters, digits, - and _")
+            raise InputError(f"{cls.of} entry {entry!r}: a domain is up to 32 letters, digits, - and _")
         if options.get("label") and LABEL.search(str(options["label"])):
-            raise InputError(f"corpus entry {entry!r}: a label is made of letters, digits, . - and _")
+            raise InputError(f"{cls.of} entry {entry!r}: a label is made of letters, digits, . - and _")
         return cls(**{key: str(value) for key, value in options.items()})
 
     @property
@@ -99,6 +104,9 @@ class Source:
     def hub_name(self) -> str:
         """The name of the Hub data set, or empty."""
         return self.location.removeprefix("hub:") if self.location.startswith("hub:") else ""
+
+
+AnySource = TypeVar("AnySource", bound=Source)
 
 
 @dataclass(frozen=True)
@@ -128,23 +136,29 @@ def parse_sources(entries) -> list[Source]:
         entries = [entries]
     if not entries:
         raise InputError("corpus is empty; name at least one file, folder, hub: data set, or sample")
-    sources, taken = [], set()
-    for entry in entries:
-        source = Source.parse(entry)
+    sources = [Source.parse(entry) for entry in entries]
+    for source in sources:
         if not source.is_sample and not source.hub_name:  # what is missing is found before any work starts
-            parquet = (file for file in _files_of(source) if kind_of_file(file) == "parquet")
+            parquet = (file for file in files_of(source) if kind_of_file(file) == "parquet")
             if (first := next(parquet, None)) is not None:
                 check_column(first, source.text_field)
+    return labelled(sources)
+
+
+def labelled(sources: list[AnySource]) -> list[AnySource]:
+    """The sources with a label each, no two alike; raises InputError where two were given the same one."""
+    named, taken = [], set()
+    for source in sources:
         if source.label and source.label in taken:
-            raise InputError(f"two corpus entries have the label {source.label!r}; labels tell sources apart")
+            raise InputError(f"two {source.of} entries have the label {source.label!r}; labels tell sources apart")
         label = wanted = source.label or _label_of(source)
         number = 1
         while label in taken:
             number += 1
             label = f"{wanted}-{number}"
         taken.add(label)
-        sources.append(dataclasses.replace(source, label=label))
-    return sources
+        named.append(dataclasses.replace(source, label=label))
+    return named
 
 
 def parts_of(sources: list[Source], split_hub: bool = False) -> list[Part]:
@@ -167,14 +181,16 @@ def parts_of(sources: list[Source], split_hub: bool = False) -> list[Part]:
             names = [f"{source.label}/{shard:05d}" for shard in range(shards)] if shards > 1 else [source.label]
             parts += [Part(source, name=name, shard=shard, shards=shards) for shard, name in enumerate(names)]
         else:
-            files = _files_of(source)
-            root = Path(os.path.commonpath([file.parent for file in files])) if len(files) > 1 else None
-            named = [
-                (str(f), f"{source.label}/{f.relative_to(root).as_posix()}" if root else source.label) for f in files
-            ]
+            named = named_files(source.label, files_of(source))
             cleaned = source.is_cleaned
             parts += [Part(source, tuple(group), cleaned=cleaned) for group in _groups_of_files(named)]
     return parts
+
+
+def named_files(label: str, files: list[Path]) -> list[tuple[str, str]]:
+    """(path, how its rows are called) of each file of a source: `label/file`, or the label where there is but one."""
+    root = Path(os.path.commonpath([file.parent for file in files])) if len(files) > 1 else None
+    return [(str(file), f"{label}/{file.relative_to(root).as_posix()}" if root else label) for file in files]
 
 
 def corpus_identity(sources: list[Source]) -> list[dict]:
@@ -186,16 +202,16 @@ def corpus_identity(sources: list[Source]) -> list[dict]:
             entry["python"] = platform.python_version()
         elif not source.hub_name:
             entry["location"] = str(Path(source.location).expanduser().absolute())
-            entry["files"] = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in _files_of(source)]
+            entry["files"] = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files_of(source)]
         identity.append(entry)
     return identity
 
 
-def _mapping(text: str) -> dict:
+def _mapping(text: str, of: str) -> dict:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"corpus entry {text!r} is not JSON: {error}") from None
+        raise InputError(f"{of} entry {text!r} is not JSON: {error}") from None
 
 
 def _label_of(source: Source) -> str:
@@ -206,37 +222,48 @@ def _label_of(source: Source) -> str:
         wanted = "-".join(part for part in (source.hub_name.rstrip("/").split("/")[-1], source.name) if part)
     else:
         path = Path(source.location).expanduser()
-        fixed = [part for part in path.parts if not glob.has_magic(part)] or ["corpus"]
+        fixed = [part for part in path.parts if not glob.has_magic(part)] or [source.of]
         wanted = fixed[-1] if path.is_dir() or glob.has_magic(source.location) else path.name.split(".")[0]
-    return LABEL.sub("-", wanted).strip("-.") or "corpus"
+    return LABEL.sub("-", wanted).strip("-.") or source.of
 
 
-def _files_of(source: Source) -> list[Path]:
+def files_of(
+    source: Source,
+    kind: Callable[[Path], str] = kind_of_file,
+    kinds: str = "JSONL, Parquet, text, source, HTML or WARC",
+    suffixes: str = ".jsonl, .parquet, .txt, .html, .warc or source code (.gz, .zst)",
+) -> list[Path]:
+    """The files of a local source, in the order in which they are read.
+
+    Args:
+        source: a file, a folder or a pattern; of the folder of a cleansing, its documents.
+        kind: says of a file what kind it is, or nothing where it is not understood.
+        kinds, suffixes: what is understood, for messages.
+
+    Raises:
+        InputError: there is no such file.
+    """
     path = Path(source.location).expanduser().absolute()
     if path.is_dir():
-        if (path / CLEAN_REQUEST_NAME).is_file():
+        if source.is_cleaned:
             if not (path / CLEAN_MARK_NAME).is_file():
                 raise InputError(f"{path} holds a cleaning that has not ended; run recipes/clean_corpus.py again")
             path = path / CLEAN_DOCUMENTS_NAME
-        found = sorted(
-            p for p in path.rglob("*") if p.is_file() and kind_of_file(p) and not _is_hidden(p.relative_to(path))
-        )
+        found = sorted(p for p in path.rglob("*") if p.is_file() and kind(p) and not _is_hidden(p.relative_to(path)))
         if not found:
-            raise InputError(f"corpus folder {path} holds no JSONL, Parquet, text, source, HTML or WARC file")
+            raise InputError(f"{source.of} folder {path} holds no {kinds} file")
         return found
     if path.is_file():
-        if not kind_of_file(path):
-            raise InputError(
-                f"corpus file {path}: unknown type; use .jsonl, .parquet, .txt, .html, .warc or source code (.gz, .zst)"
-            )
+        if not kind(path):
+            raise InputError(f"{source.of} file {path}: unknown type; use {suffixes}")
         return [path]
     if glob.has_magic(source.location):
         matches = (Path(match) for match in glob.glob(str(path), recursive=True))
-        found = sorted(match for match in matches if match.is_file() and kind_of_file(match))
+        found = sorted(match for match in matches if match.is_file() and kind(match))
         if found:
             return found
-        raise InputError(f"corpus pattern {source.location!r} matches no file that can be read")
-    raise InputError(f"corpus path {source.location} does not exist (current folder: {Path.cwd()})")
+        raise InputError(f"{source.of} pattern {source.location!r} matches no file that can be read")
+    raise InputError(f"{source.of} path {source.location} does not exist (current folder: {Path.cwd()})")
 
 
 def _groups_of_files(named: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:

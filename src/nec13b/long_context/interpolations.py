@@ -6,7 +6,7 @@ from ..errors import InputError
 from ..rope_interpolation import RopeInterpolation
 
 INTERPOLATIONS = {
-    "own": "frequencies that turn once or more within the old window stay; slower ones are divided, up to the factor",
+    "own": "by parts: what turns four times within the old window stays, what turns less than a quarter is divided",
     "none": "the frequencies stay",
     "linear": "all are divided by the factor (position interpolation)",
     "ntk": "a larger base, which divides the slowest frequency by the factor",

@@ -17,8 +17,17 @@ def held_out_curves(log_history: list[dict]) -> dict[str, list[tuple[int, float]
     return {domain: sorted(points.items()) for domain, points in curves.items()}
 
 
-def draw_loss_curve(path: Path, log_history: list[dict], tokens_per_batch: int, vocab_size: int) -> Path:
-    """Training and held-out loss (nats per token) against tokens seen, with the loss of a uniform guess for scale."""
+def draw_loss_curve(
+    path: Path, log_history: list[dict], tokens_per_batch: int | None = None, vocab_size: int | None = None
+) -> Path:
+    """Training and held-out loss (nats per token) against tokens seen, or steps.
+
+    Args:
+        path: a PNG file.
+        log_history: what Trainer logged.
+        tokens_per_batch: tokens in a step; None counts steps.
+        vocab_size: tokens of the vocabulary, to mark the loss of a uniform guess; None leaves that out.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -26,23 +35,24 @@ def draw_loss_curve(path: Path, log_history: list[dict], tokens_per_batch: int, 
     axes = figure.add_subplot()
     points = [(row["step"], row["loss"]) for row in log_history if "loss" in row]
     last = max((row["step"] for row in log_history), default=1)
-    scale, unit = (1e9, "billion") if last * tokens_per_batch >= 1e9 else (1e6, "million")
+    scale, unit = (1e9, "billion") if last * (tokens_per_batch or 1) >= 1e9 else (1e6, "million")
 
-    def tokens(step):
-        return step * tokens_per_batch / scale
+    def place(step):
+        return step * tokens_per_batch / scale if tokens_per_batch else step
 
-    axes.axhline(math.log(vocab_size), color="0.6", linestyle=":", linewidth=1)
-    label = f"uniform guess, ln {vocab_size:,}"
-    axes.text(tokens(last), math.log(vocab_size), label, ha="right", va="bottom", color="0.4", fontsize=8)
+    if vocab_size:
+        axes.axhline(math.log(vocab_size), color="0.6", linestyle=":", linewidth=1)
+        label = f"uniform guess, ln {vocab_size:,}"
+        axes.text(place(last), math.log(vocab_size), label, ha="right", va="bottom", color="0.4", fontsize=8)
     if points:
-        axes.plot([tokens(s) for s, _ in points], [v for _, v in points], color="0.72", linewidth=0.8, label="training")
+        axes.plot([place(s) for s, _ in points], [v for _, v in points], color="0.72", linewidth=0.8, label="training")
     for domain, curve in sorted(held_out_curves(log_history).items()):
         axes.plot(
-            [tokens(s) for s, _ in curve], [v for _, v in curve],
+            [place(s) for s, _ in curve], [v for _, v in curve],
             color=COLOURS.get(domain), marker="o", markersize=3, linewidth=1.6,
             label=f"held-out {domain}, {curve[-1][1]:.2f} at the end",
         )  # fmt: skip
-    axes.set_xlabel(f"tokens seen ({unit})")
+    axes.set_xlabel(f"tokens seen ({unit})" if tokens_per_batch else "optimizer steps")
     axes.set_ylabel("loss (nats per token)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)

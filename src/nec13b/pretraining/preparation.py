@@ -85,12 +85,13 @@ def use_cpu_threads(config: PretrainConfig) -> None:
     torch.set_num_threads(config.cpu_threads or max(1, cores // processes))
 
 
-def claim_output_dir(output: Path, overwrite: bool) -> None:
+def claim_output_dir(output: Path, overwrite: bool, more: tuple[str, ...] = ()) -> None:
     """Makes sure that a run may write into a folder: a new one, an empty one, or that of an earlier run.
 
     Args:
         output: the folder.
         overwrite: remove what an earlier run wrote there, by name; nothing else is ever removed.
+        more: what else a run of this stage writes, by name.
 
     Raises:
         InputError: the folder holds other things, which a run might write over.
@@ -102,7 +103,7 @@ def claim_output_dir(output: Path, overwrite: bool) -> None:
     ):
         raise InputError(f"{output} holds files that are not of a run; choose another --output_dir")
     if overwrite:
-        for path in [output / name for name in RUN_FILES] + list(output.glob("checkpoint-*")):
+        for path in [output / name for name in (*RUN_FILES, *more)] + list(output.glob("checkpoint-*")):
             if path.is_dir():
                 shutil.rmtree(path)
             else:

@@ -45,14 +45,18 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: str | os.PathLike
     return load_tokenizer(folder)
 
 
-def load_tokenizer(path: str | os.PathLike) -> TokenizerHandle:
+def load_tokenizer(path: str | os.PathLike, gguf_file: str | None = None) -> TokenizerHandle:
     """Loads a tokenizer from a local folder, or by its name from the Hub.
+
+    Args:
+        path: folder or Hub name.
+        gguf_file: name of the GGUF file in it that holds the tokenizer.
 
     Raises:
         InputError: there is none, it is damaged, not a fast one, or has no end-of-text token.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path))
+        tokenizer = AutoTokenizer.from_pretrained(str(path), **({"gguf_file": gguf_file} if gguf_file else {}))
     except Exception as error:  # the library raises many kinds for a bad folder or name
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"cannot load a tokenizer from {path} ({MADE_BY} makes one): {reason}") from None
@@ -61,7 +65,7 @@ def load_tokenizer(path: str | os.PathLike) -> TokenizerHandle:
     if tokenizer.eos_token_id is None:
         raise InputError(f"the tokenizer of {path} has no eos_token, which marks the end of a document")
     local = Path(path) / "tokenizer.json"
-    if local.is_file():
+    if local.is_file() and not gguf_file:
         fingerprint = fingerprint_of_file(local)
     else:
         import hashlib

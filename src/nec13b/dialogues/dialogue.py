@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+CHARACTERS_OF_AN_OPENING = 16  # fewer are a greeting; the next message counts too then
 ROLES = ("system", "user", "assistant", "tool")
 
 
@@ -42,13 +43,16 @@ class Dialogue:
         return hashlib.sha1(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
 
     def is_held_out(self, fraction: float) -> bool:
-        """Whether it belongs to the held-out part; a pure function of its first user message.
+        """Whether it belongs to the held-out part; a pure function of how it opens.
 
         So neither reordering nor added data moves a dialogue, and dialogues that go on from the same question, as the
-        branches of a tree do, stay on one side.
+        branches of a tree do, stay on one side. A greeting alone does not decide, or hundreds would go with it.
         """
-        opening = next((m["content"] for m in self.messages if m["role"] == "user"), "")
-        digest = hashlib.sha1(" ".join(opening.split()).encode()).digest()
+        opening = ""
+        for message in self.messages:
+            if message["role"] != "system" and len(opening) < CHARACTERS_OF_AN_OPENING:
+                opening += " ".join(message["content"].split()) + "\n"
+        digest = hashlib.sha1(opening.encode()).digest()
         return int.from_bytes(digest[:8], "big") < fraction * 2**64
 
     def to_row(self) -> dict[str, Any]:

@@ -1,0 +1,208 @@
+"""Replies from a model on this machine: requests that come one by one are answered in batches.
+
+Requests of the same sampling that wait at the same time go through the model together, in a thread of their own, so
+that the checks and the journal go on meanwhile. What runs the model is a function: transformers' or vLLM's.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+
+from ..dialogues.dialogue import Message
+from ..errors import InputError
+from ..tokenization.special_tokens import IM_END
+from .generation import Completion, GenerationFailed, Sampling
+from .generator_settings import GeneratorSettings
+
+Reply = Completion | GenerationFailed
+GenerateBatch = Callable[[list[list[Message]], Sampling], list[Reply]]
+SECONDS_TO_GATHER = 0.02  # requests that follow from the last batch come within this
+
+
+class BatchGenerator:
+    """Gathers requests into batches.
+
+    Args:
+        model: how the model is called.
+        generate: gives a reply for each of a batch of dialogues, or what kept it from one.
+        batch_size: most dialogues of a batch.
+    """
+
+    def __init__(self, model: str, generate: GenerateBatch, batch_size: int):
+        self.model, self._generate, self._batch_size = model, generate, batch_size
+        self.retries: Counter[str] = Counter()
+        self._waiting: list[tuple[list[Message], Sampling, asyncio.Future]] = []
+        self._running: asyncio.Task | None = None
+
+    async def complete(self, messages: list[Message], sampling: Sampling) -> Completion:
+        """The reply to these messages; raises GenerationFailed."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((messages, sampling, future))
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run())
+        reply = await future
+        if isinstance(reply, GenerationFailed):
+            raise reply
+        return reply
+
+    async def close(self) -> None:
+        """Waits for the batch that is under way."""
+        if self._running is not None:
+            await self._running
+
+    async def _run(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(SECONDS_TO_GATHER)
+            sampling = self._waiting[0][1]
+            batch = [request for request in self._waiting if request[1] == sampling][: self._batch_size]
+            taken = {id(request) for request in batch}
+            self._waiting = [request for request in self._waiting if id(request) not in taken]
+            try:
+                replies = await asyncio.to_thread(self._generate, [messages for messages, _, _ in batch], sampling)
+            except Exception as error:  # those who wait have to hear of it, whatever it is
+                for _, _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, _, future), reply in zip(batch, replies):
+                if not future.done():
+                    future.set_result(reply)
+
+
+def transformers_generator(settings: GeneratorSettings, seed: int) -> BatchGenerator:
+    """A generator that runs a checkpoint through transformers, on the GPU if there is one.
+
+    Args:
+        settings: which model, and how it is loaded.
+        seed: of sampling.
+
+    Raises:
+        InputError: there is no such checkpoint, or it has no chat template.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = settings.dtype if settings.dtype != "auto" else "float32" if device.type == "cpu" else "bfloat16"
+    where: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
+    if settings.gguf_file:
+        where["gguf_file"] = settings.gguf_file
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(settings.model, **where)
+        model = AutoModelForCausalLM.from_pretrained(settings.model, dtype=getattr(torch, dtype), **where)
+    except Exception as error:  # a missing folder, a damaged file, an unknown architecture: each has its own kind
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"cannot load the model {settings.model} ({said}); recipes/chat_tune.py makes one, or choose another with "
+            "--model"
+        ) from None
+    if not tokenizer.chat_template:
+        raise InputError(
+            f"{settings.model} has no chat template, so it is no chat model; recipes/chat_tune.py makes one"
+        )
+    set_seed(seed)
+    model = model.eval().to(device)
+    return BatchGenerator(
+        settings.model, lambda batch, sampling: replies_of(model, tokenizer, batch, sampling), settings.batch_size
+    )
+
+
+@torch.inference_mode()
+def replies_of(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[list[Message]], sampling: Sampling
+) -> list[Reply]:
+    """A reply to each dialogue of a batch; `prompt_too_long` where the window has no room for one.
+
+    Args:
+        model, tokenizer: of a chat model.
+        batch: dialogues that end with a message of the user.
+        sampling: how; a reply is shorter than `max_new_tokens` where the window ends.
+    """
+    window = getattr(model.config, "max_position_embeddings", None) or 2**31
+    prompts = [
+        tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)[
+            "input_ids"
+        ]
+        for messages in batch
+    ]
+    replies: list[Reply] = [
+        GenerationFailed("prompt_too_long", f"{len(prompt):,} tokens; the model's window holds {window:,}")
+        for prompt in prompts
+    ]
+    fitting = [number for number, prompt in enumerate(prompts) if len(prompt) < window]
+    if not fitting:
+        return replies
+    stops = stop_token_ids(model, tokenizer)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stops, default=0)
+    longest = max(len(prompts[number]) for number in fitting)
+    ids = torch.full((len(fitting), longest), pad)
+    mask = torch.zeros_like(ids)
+    for row, number in enumerate(fitting):
+        ids[row, longest - len(prompts[number]) :] = torch.tensor(prompts[number])
+        mask[row, longest - len(prompts[number]) :] = 1
+    sample = {"do_sample": False}
+    if sampling.temperature > 0:
+        sample = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    output = model.generate(
+        input_ids=ids.to(model.device), attention_mask=mask.to(model.device), eos_token_id=sorted(stops) or None,
+        pad_token_id=pad, use_cache=True, max_new_tokens=min(sampling.max_new_tokens, window - longest), **sample,
+    )  # fmt: skip
+    for row, number in enumerate(fitting):
+        written = output[row, longest:].tolist()
+        end = next((place for place, token in enumerate(written) if token in stops), None)
+        text = tokenizer.decode(written[:end], skip_special_tokens=False)
+        reason = "length" if end is None else "stop"
+        replies[number] = Completion(text, reason, len(prompts[number]), len(written) if end is None else end + 1)
+    return replies
+
+
+def stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The tokens that end a reply: the checkpoint's, the tokenizer's, and ChatML's where the vocabulary has it."""
+    named = model.generation_config.eos_token_id
+    stops = set(named if isinstance(named, list) else [named])
+    stops |= {tokenizer.eos_token_id, tokenizer.get_vocab().get(IM_END)}
+    return {token for token in stops if token is not None}
+
+
+def vllm_generator(settings: GeneratorSettings, seed: int) -> BatchGenerator:
+    """A generator that runs a checkpoint through vLLM in this process; its server, as an endpoint, is the other way.
+
+    Raises:
+        InputError: vLLM is not installed, or cannot load the checkpoint.
+    """
+    try:
+        from vllm import LLM, SamplingParams
+    except ImportError:
+        raise InputError(
+            "vLLM is not installed; pip install vllm, or start its server elsewhere and use --generator endpoint"
+        ) from None
+    try:
+        engine = LLM(
+            model=settings.model, dtype=settings.dtype, trust_remote_code=settings.trust_remote_code, seed=seed
+        )
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"vLLM cannot load {settings.model}: {(str(error) or type(error).__name__).splitlines()[0]}"
+        ) from None
+
+    def generate(batch: list[list[Message]], sampling: Sampling) -> list[Reply]:
+        params = SamplingParams(
+            max_tokens=sampling.max_new_tokens, temperature=sampling.temperature, top_p=sampling.top_p,
+            skip_special_tokens=False,
+        )  # fmt: skip
+        try:
+            outputs = engine.chat(batch, params, use_tqdm=False)
+        except ValueError as error:  # one prompt beyond the window refuses the whole batch
+            if len(batch) == 1:
+                return [GenerationFailed("bad_request", str(error).splitlines()[0])]
+            return [reply for messages in batch for reply in generate([messages], sampling)]
+        return [
+            Completion(
+                output.outputs[0].text, output.outputs[0].finish_reason or "stop",
+                len(output.prompt_token_ids or ()), len(output.outputs[0].token_ids),
+            )
+            for output in outputs
+        ]  # fmt: skip
+
+    return BatchGenerator(settings.model, generate, settings.batch_size)

@@ -1,0 +1,134 @@
+"""trl's SFTTrainer with held-out losses that are exact, checkpoints that are whole or nothing, and samples."""
+
+import os
+import time
+from pathlib import Path
+
+import torch
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+from trl import SFTTrainer
+
+from ..dialogues.dialogue import Message
+from ..pretraining.callbacks import METRICS_NAME, MetricsFile, ProgressLine, StopOnSignal
+from ..pretraining.checkpoints import MARKER_NAME, mark_complete, retire_checkpoints
+from ..pretraining.gpus import GIB, peak_memory_bytes
+from ..pretraining.whole_model import WritesWholeModels
+from .answers import answers
+from .tuning_config import ChatTuneConfig
+
+IGNORED = -100
+
+
+class ChatTrainer(WritesWholeModels, SFTTrainer):
+    """Tunes on dialogues.
+
+    Args:
+        decisive: settings that fix the loss trajectory, written into every checkpoint.
+    """
+
+    def __init__(self, *, args: ChatTuneConfig, decisive: dict, **kwargs):
+        if args.accelerator_config.gradient_accumulation_kwargs:  # a trainer before this one has left its count there
+            args.accelerator_config.gradient_accumulation_kwargs.pop("num_steps", None)
+        # The labels say already what the assistant wrote; trl would want to find it out itself.
+        assistant_only, args.assistant_only_loss = args.assistant_only_loss, False
+        super().__init__(args=args, **kwargs)
+        args.assistant_only_loss = assistant_only
+        self.decisive, self.output = decisive, Path(args.output_dir)
+        self.held_out_sums = torch.zeros(2, dtype=torch.float64)
+        self.tokens_then, self.seconds_then = 0, time.monotonic()
+        self.remove_callback(ProgressCallback)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(ProgressLine(args))
+        self.add_callback(StopOnSignal())
+        self.add_callback(MetricsFile(self.output / METRICS_NAME))
+
+    # ---- The loss ----
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        training, labels = self.model.training, inputs["labels"]
+        result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if not training:
+            # trl's loss is the mean of a batch; Trainer would average the batches, however many tokens they have.
+            loss, count = (result[0] if return_outputs else result), (labels[:, 1:] != IGNORED).sum()
+            self.held_out_sums += torch.stack([loss.detach().double() * count, count.double()]).cpu()
+        return result
+
+    def evaluation_loop(self, *args, metric_key_prefix="eval", **kwargs):
+        self.held_out_sums.zero_()
+        result = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        sums = self.held_out_sums.to(self.args.device, torch.float32)
+        if self.args.world_size > 1:
+            torch.distributed.all_reduce(sums)
+        if sums[1]:
+            result.metrics[f"{metric_key_prefix}_loss"] = (sums[0] / sums[1]).item()
+        return result
+
+    def log(self, logs, start_time=None):
+        if "loss" in logs:
+            tokens, now = self._total_train_tokens, time.monotonic()
+            if tokens > self.tokens_then:
+                logs["tokens_per_second"] = (tokens - self.tokens_then) / (now - self.seconds_then)
+            self.tokens_then, self.seconds_then = tokens, now
+            logs["memory_gib"] = peak_memory_bytes(self.args.device) / GIB
+        super().log(logs, start_time)
+
+    def evaluate(self, *args, **kwargs):
+        metrics = super().evaluate(*args, **kwargs)
+        self.seconds_then = time.monotonic()  # evaluating is no part of the training speed
+        return metrics
+
+    # ---- What is saved ----
+
+    def create_model_card(self, *args, **kwargs) -> None:
+        """None: trl's would describe the folder of the run and not the model."""
+
+    def _save_checkpoint(self, model, trial):
+        checkpoint = self.output / f"checkpoint-{self.state.global_step}"
+        if self.is_world_process_zero():
+            (checkpoint / MARKER_NAME).unlink(missing_ok=True)
+        # Trainer would delete older checkpoints before this one is whole.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            mark_complete(checkpoint, self.state.global_step, self.decisive)
+            retire_checkpoints(self.output, self.args.save_total_limit, 0)
+
+
+class SampleAnswers(TrainerCallback):
+    """Answers the sample questions at each evaluation and keeps the page up to date.
+
+    Args:
+        path: the Markdown page.
+        prompts: dialogues that end with a question.
+        trainer: whose model answers.
+        tokens: most tokens of an answer.
+    """
+
+    def __init__(self, path: Path, prompts: list[list[Message]], trainer: ChatTrainer, tokens: int):
+        self.path, self.prompts, self.trainer, self.tokens = path, prompts, trainer, tokens
+        self.by_step: dict[int, list[str]] = {}
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        # With several held-out sources this is called once for each. Sharded weights cannot generate one by one.
+        if not self.prompts or state.global_step in self.by_step or args.layout.strategy not in ("single", "ddp"):
+            return
+        if state.is_world_process_zero:
+            model = self.trainer.accelerator.unwrap_model(self.trainer.model)
+            found = answers(model, self.trainer.processing_class, self.prompts, self.tokens, args.seed)
+            self.add(state.global_step, [answer.text for answer in found])
+
+    def add(self, step: int, texts: list[str]) -> None:
+        """Takes down the answers of a step and writes the page."""
+        self.by_step[step] = texts
+        lines = ["# What the model answers", ""]
+        for number, prompt in enumerate(self.prompts):
+            lines += [f"## {prompt[-1]['content'].strip().splitlines()[0]}", ""]
+            for at, texts_then in sorted(self.by_step.items()):
+                lines += [f"step {at:,}:", "", "~~~~text", texts_then[number], "~~~~", ""]
+        building = self.path.with_name(f".{self.path.name}.tmp")
+        building.write_text("\n".join(lines), encoding="utf-8")
+        os.replace(building, self.path)

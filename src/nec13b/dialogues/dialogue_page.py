@@ -1,0 +1,76 @@
+"""The report on dialogues as one HTML page that needs nothing but itself: no script, no font, no network."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..corpus.report_page import number, percent, visible
+
+TEMPLATE = "dialogue_page.html.j2"
+MOST_EXCHANGES = 12  # columns of the histogram; longer dialogues stand together in the last
+COLOURS = ("#1f5fa8", "#2e8b57", "#b9770e", "#8e44ad", "#117a8b", "#7f5539", "#c0392b", "#5d6b7a")
+
+
+def write_page(path: Path, report: dict[str, Any]) -> None:
+    """Renders the page.
+
+    Args:
+        path: the file; replaced only when the new one is whole.
+        report: the content of `report.json`.
+    """
+    environment = Environment(
+        loader=FileSystemLoader([Path(__file__).parent, Path(__file__).parent.parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"n": number, "percent": percent, "visible": visible}
+    labels = [row["source"] for row in report["sources"]]
+    page = environment.get_template(TEMPLATE).render(
+        report=report,
+        colours={label: COLOURS[i % len(COLOURS)] for i, label in enumerate(labels)} | {"": "#8a8f98"},
+        reasons=_reasons(report),
+        exchanges=_columns(_few(report["exchanges"])),
+        lengths={role: _columns(_without_gaps(bins)) for role, bins in report["lengths"].items() if bins},
+        openings=[(role, rows, rows[0][1]) for role, rows in report["openings"].items() if rows],
+    )
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _reasons(report: dict) -> list[dict]:
+    """Each reason with its cases by source, the commonest setting the scale."""
+    rows = [
+        {"reason": reason, "by_source": by_source, "cases": sum(by_source.values())}
+        for reason, by_source in report["reasons"].items()
+    ]
+    largest = max((row["cases"] for row in rows), default=1)
+    for row in rows:
+        row["widths"] = {label: 100 * count / largest for label, count in row["by_source"].items()}
+    return rows
+
+
+def _few(exchanges: dict[str, int]) -> list[tuple[str, int]]:
+    """Dialogues by their number of exchanges, the long ones in one column."""
+    longest = max(map(int, exchanges), default=0)
+    columns = [(str(n), exchanges.get(str(n), 0)) for n in range(1, min(longest, MOST_EXCHANGES) + 1)]
+    if longest > MOST_EXCHANGES:
+        rest = sum(count for n, count in exchanges.items() if int(n) >= MOST_EXCHANGES)
+        columns[-1] = (f"{MOST_EXCHANGES}+", rest)
+    return columns
+
+
+def _without_gaps(bins: dict[str, int]) -> list[tuple[str, int]]:
+    """Messages by length, a column for each power of two from the shortest to the longest."""
+    powers = [int(length).bit_length() for length in bins]
+    lengths = [1 << (power - 1) if power else 0 for power in range(min(powers), max(powers) + 1)]
+    return [(f"{n // 1024}k" if n >= 1024 else str(n), bins.get(str(n), 0)) for n in lengths]
+
+
+def _columns(counts: list[tuple[str, int]]) -> list[dict]:
+    largest = max((count for _, count in counts), default=0) or 1
+    return [{"label": label, "count": count, "height": 100 * count / largest} for label, count in counts]
