@@ -50,7 +50,7 @@ def test_it_writes_what_it_promises(run_recipe, tuning, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flags", [[], ["--adapter", "lora", "--merge_adapter", "true"]])
+@pytest.mark.parametrize("flags", [[], ["--adapter", "lora", "--lora_dropout", "0", "--merge_adapter", "true"]])
 def test_sharded_over_two_processes_it_follows_one(command, run_recipe, tuning, tmp_path, flags):
     outcome = run_recipe("chat_tune", *tuning, *flags, "--output_dir", tmp_path / "one")
     assert outcome.status == 0, outcome.err

@@ -45,22 +45,27 @@ class ChatTrainer(WritesWholeModels, SFTTrainer):
     # ---- The loss ----
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        training, labels = self.model.training, inputs["labels"]
-        result = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        if not training:
-            # trl's loss is the mean of a batch; Trainer would average the batches, however many tokens they have.
-            loss, count = (result[0] if return_outputs else result), (labels[:, 1:] != IGNORED).sum()
-            self.held_out_sums += torch.stack([loss.detach().double() * count, count.double()]).cpu()
-        return result
+        if self.model.training or return_outputs:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        # trl's loss is the mean of a batch, and Trainer would average batches, however many tokens they have. So the
+        # sums of each dialogue are gathered; those that fill up the last batch of the processes are left out.
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        losses, counted = -outputs.log_probs.detach(), inputs["labels"][:, 1:] != IGNORED
+        width = min(losses.shape[1], counted.shape[1])
+        values = torch.stack([losses[:, :width].float(), counted[:, :width].float()], dim=-1)
+        if "position_ids" in inputs:  # dialogues one after another in one row
+            places = (inputs["position_ids"][0] == 0).cumsum(0) - 1
+            sums = values.new_zeros(int(places[-1]) + 1, 2).index_add_(0, places[:width], values[0])
+        else:
+            sums = values.sum(1)
+        self.held_out_sums += self.accelerator.gather_for_metrics(sums).double().sum(0).cpu()
+        return sums[:, 0].sum() / sums[:, 1].sum().clamp(min=1)
 
     def evaluation_loop(self, *args, metric_key_prefix="eval", **kwargs):
         self.held_out_sums.zero_()
         result = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
-        sums = self.held_out_sums.to(self.args.device, torch.float32)
-        if self.args.world_size > 1:
-            torch.distributed.all_reduce(sums)
-        if sums[1]:
-            result.metrics[f"{metric_key_prefix}_loss"] = (sums[0] / sums[1]).item()
+        if self.held_out_sums[1]:
+            result.metrics[f"{metric_key_prefix}_loss"] = (self.held_out_sums[0] / self.held_out_sums[1]).item()
         return result
 
     def log(self, logs, start_time=None):
