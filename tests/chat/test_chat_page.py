@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="there is no chromium; install it, or set CHROMIUM"),
 ]
-SECONDS = 240  # more than any of it takes, on a busy machine
+SECONDS = 300  # more than any of it takes, on a busy machine
 HOSTILE = (
     "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> [link](javascript:window.hacked=3) "
     "![picture](http://example.com/seen.png) <iframe src='http://example.com/'></iframe> **bold**"

@@ -84,9 +84,9 @@ def test_stopped_before_the_first_word_nothing_is_kept(session):
 
 
 def test_who_leaves_a_dialogue_leaves_its_answer(session, tmp_path):
-    session.sampling = Sampling(temperature=0, max_new_tokens=200)
     "".join(session.ask("一つ目"))
     saved = session.dialogue()
+    session.sampling = Sampling(temperature=0, max_new_tokens=150)
     for leave, left in ((session.undo, []), (session.clear, []), (lambda: session.load(saved), saved.messages)):
         session.load(saved)
         session.notices.clear()

@@ -21,7 +21,7 @@ from nec13b.chat.settings import Sampling
 from nec13b.chat.terminal import COMMANDS, TerminalChat, messages_of_lines
 
 COMMAND = [sys.executable, "-m", "nec13b.chat"]
-SECONDS = 120  # more than any of it takes, on a busy machine
+SECONDS = 300  # more than any of it takes, on a busy machine
 
 
 def talked(session, lines: str, monkeypatch, language: str = "en") -> int:
