@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -124,10 +125,15 @@ class TypedInto:
         environment = {**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", "LC_ALL": "C.UTF-8"}
         self.process = subprocess.Popen(
             words, stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=environment, start_new_session=True,
-            preexec_fn=lambda: ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=self._own_terminal,
         )  # fmt: skip
         os.close(theirs)
         self.terminal, self.seen = ours, ""
+
+    @staticmethod
+    def _own_terminal() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # which shells have jobs in the background ignore
+        ioctl(0, termios.TIOCSCTTY, 0)
 
     def type(self, text: str) -> None:
         """Presses keys."""

@@ -16,7 +16,8 @@ from ..rope_interpolation import inverse_frequencies_of
 from .interpolations import interpolation_named
 from .position_losses import token_losses
 
-STARTS = ("linear", "ntk", "yarn", "own", "none")
+STARTS = ("linear", "ntk", "yarn", "none")  # not ours, which the search is compared with
+MOST_CHANGES = 3  # of one child
 
 
 def searched_factors(
@@ -67,6 +68,6 @@ def _child(first: np.ndarray, second: np.ndarray, factor: float, generator: np.r
     """Fast frequencies of one parent and slow ones of the other, some of them changed; in order, from 1 to factor."""
     cut = generator.integers(len(first) + 1)
     child = np.concatenate([first[:cut], second[cut:]])
-    changed = generator.random(len(child)) < 0.3
-    child[changed] *= np.exp(generator.normal(0, 0.3, changed.sum()))
-    return np.maximum.accumulate(np.clip(child, 1, factor))
+    changed = generator.integers(len(child), size=generator.integers(1, MOST_CHANGES + 1))
+    child[changed] *= np.exp(generator.normal(0, 0.3, len(changed)))
+    return np.sort(np.clip(child, 1, factor))
