@@ -123,7 +123,7 @@ def test_a_conversation(opened):
     page.wait_for_function("document.querySelectorAll('#dialogue .message-row').length == 2")
     assert page.input_value("#say textarea") == "二つ目\n次の行"
     page.get_by_text(TEXT["en"]["regenerate"], exact=True).click()
-    page.wait_for_selector("#say .stop-button")
+    page.wait_for_timeout(2000)  # the answer may come and be whole before anything else can be looked for
     at_rest(page)
     assert [m["content"] for m in saved_by(page)] == [m["content"] for m in messages[:2]]  # at temperature 0 the same
     page.get_by_text(TEXT["en"]["clear"], exact=True).click()

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from nec13b.dialogues import Dialogue
+
 
 def rows_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -91,7 +93,7 @@ def test_real_dialogues(run_recipe, data, tmp_path):
     assert set(report["reasons"]) == {"not a dialogue", "no answer at the end", "near duplicate"}
     assert report["kept"]["train"] + report["kept"]["held_out"] + report["set_aside"] == 4000 + 9622 + 10
     openings = [
-        {row["messages"][0]["content"].strip() for row in rows_of(output / name)}
+        {Dialogue(row["messages"]).opening for row in rows_of(output / name)}
         for name in ("train.jsonl", "held_out.jsonl")
     ]
     assert not openings[0] & openings[1]

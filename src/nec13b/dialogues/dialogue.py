@@ -42,17 +42,22 @@ class Dialogue:
         said = [(m["role"], " ".join(m["content"].split())) for m in self.messages]
         return hashlib.sha1(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
 
-    def is_held_out(self, fraction: float) -> bool:
-        """Whether it belongs to the held-out part; a pure function of how it opens.
-
-        So neither reordering nor added data moves a dialogue, and dialogues that go on from the same question, as the
-        branches of a tree do, stay on one side. A greeting alone does not decide, or hundreds would go with it.
-        """
+    @property
+    def opening(self) -> str:
+        """How it opens, white space aside: the first message, and those after it while that is only a greeting."""
         opening = ""
         for message in self.messages:
             if message["role"] != "system" and len(opening) < CHARACTERS_OF_AN_OPENING:
                 opening += " ".join(message["content"].split()) + "\n"
-        digest = hashlib.sha1(opening.encode()).digest()
+        return opening
+
+    def is_held_out(self, fraction: float) -> bool:
+        """Whether it belongs to the held-out part; a pure function of its opening.
+
+        So neither reordering nor added data moves a dialogue, and dialogues that go on from the same question, as the
+        branches of a tree do, stay on one side. A greeting alone does not decide, or hundreds would go with it.
+        """
+        digest = hashlib.sha1(self.opening.encode()).digest()
         return int.from_bytes(digest[:8], "big") < fraction * 2**64
 
     def to_row(self) -> dict[str, Any]:
