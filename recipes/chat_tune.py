@@ -5,7 +5,7 @@ Writes   <output_dir>/model        the chat model and its tokenizer, for from_pr
          <output_dir>/adapter      the LoRA adapter, where one is trained
          <output_dir>/loss.png, samples.md, metrics.jsonl, run.json; checkpoint-* to go on from
 
-Tiny     accelerate launch recipes/chat_tune.py                  goes on from recipes/pretrain.py's tiny model
+Tiny     accelerate launch recipes/chat_tune.py                  goes on from recipes/extend_context.py's tiny model
          accelerate launch recipes/chat_tune.py --adapter lora --merge_adapter true --output_dir runs/lora
 13B      accelerate launch --config_file accelerate_configs/fsdp_1x8.yaml recipes/chat_tune.py \\
              --config recipes/configs/13b/chat_tune.yaml

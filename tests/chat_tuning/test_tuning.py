@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM
-from transformers import AutoModelForCausalLM
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from nec13b import Nec13bForCausalLM
 from nec13b.chat_tuning.answers import answers
@@ -127,7 +128,8 @@ def test_dialogues_that_do_not_fit_are_counted(tokenizer):
 
 def test_tuning_lowers_the_held_out_loss_and_goes_on_where_it_stopped(base, tmp_path, dialogues_file, capsys):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    flags = {"dialogues": [str(dialogues_file)], "eval_on_start": True, "neftune_noise_alpha": 5.0}
+    flags = {"dialogues": [str(dialogues_file)], "eval_on_start": True, "neftune_noise_alpha": 5.0,
+             "sample_questions": ["春は？"], "sample_tokens": 4}  # fmt: skip
     run_tuning(config(base, whole, **flags))
     first = capsys.readouterr().out
     curves = [row for row in rows_of(whole) if any(name.startswith("eval_") for name in row)]
@@ -144,6 +146,10 @@ def test_tuning_lowers_the_held_out_loss_and_goes_on_where_it_stopped(base, tmp_
     same = AutoModelForCausalLM.from_pretrained(parts / "model").state_dict()
     for name, tensor in AutoModelForCausalLM.from_pretrained(whole / "model").state_dict().items():
         assert torch.equal(tensor, same[name]), name
+    assert (parts / "samples.md").read_text() == (whole / "samples.md").read_text()
+    counts = [json.loads((run / "run.json").read_text())["counts"] for run in (whole, parts)]
+    assert counts[0] == counts[1]
+    assert counts[0]["tokens"] > 0
     run_tuning(config(base, parts, **flags))
     assert "complete" in capsys.readouterr().out
     with pytest.raises(InputError, match="learning_rate"):
@@ -185,6 +191,27 @@ def test_adapter_and_merged_model_say_the_same(base, tokenizer, tmp_path, dialog
     ids = tokenizer.tokenizer
     assert answers(adapter, ids, prompts, 12) == answers(merged, ids, prompts, 12)
     assert merged.generation_config.eos_token_id[0] == ids.convert_tokens_to_ids("<|im_end|>")
+
+
+def test_an_adapter_of_a_model_that_got_new_tokens_finds_its_base(base, tmp_path, dialogues_file):
+    model = Nec13bForCausalLM.from_pretrained(base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    bare = tokenizer.backend_tokenizer.to_str().replace("<|im_start|>", "<|was_a|>").replace("<|im_end|>", "<|was_b|>")
+    other = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(bare), bos_token=tokenizer.bos_token,
+        eos_token=tokenizer.eos_token, pad_token=tokenizer.pad_token,
+    )  # fmt: skip
+    model.save_pretrained(tmp_path / "bare")
+    other.save_pretrained(tmp_path / "bare")
+    settings = {"dialogues": [str(dialogues_file)], "adapter": "lora", "merge_adapter": True, "add_chat_tokens": True}
+    run_tuning(config(tmp_path / "bare", tmp_path / "run", **settings))
+    tuned = AutoTokenizer.from_pretrained(tmp_path / "run" / "adapter")
+    adapter = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "run" / "adapter").eval()
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model").eval()
+    ids = torch.tensor([encoded_dialogue(tuned, dialogue(1, 2).messages)[0]])
+    assert ids.max() >= len(other)
+    with torch.no_grad():
+        torch.testing.assert_close(adapter(ids).logits, merged(ids).logits, rtol=1e-4, atol=1e-4)
 
 
 def test_an_answer_in_a_batch_is_the_one_given_alone(base, tokenizer):

@@ -73,3 +73,13 @@ def test_mistakes_end_in_one_line(run_recipe, tuning, tmp_path, flags, message):
     assert outcome.status == 2
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_after_a_mistake_in_the_dialogues_the_folder_can_be_used(run_recipe, tuning, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"messages": []}\nnot json\n')
+    outcome = run_recipe("chat_tune", *tuning, "--dialogues", tmp_path / "bad.jsonl", "--output_dir", tmp_path / "run")
+    assert outcome.status == 2
+    assert "no messages" in outcome.err
+    assert (tmp_path / "run" / "rejected.jsonl").read_text().count("\n") == 2
+    outcome = run_recipe("chat_tune", *tuning, "--output_dir", tmp_path / "run")
+    assert outcome.status == 0, outcome.err

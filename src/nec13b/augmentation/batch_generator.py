@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
+from ..chat_tuning.answers import answered_batch, window_of
 from ..dialogues.dialogue import Message
 from ..errors import InputError
-from ..tokenization.special_tokens import IM_END
 from .generation import Completion, GenerationFailed, Sampling
 from .generator_settings import GeneratorSettings
 
@@ -108,7 +108,6 @@ def transformers_generator(settings: GeneratorSettings, seed: int) -> BatchGener
     )
 
 
-@torch.inference_mode()
 def replies_of(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[list[Message]], sampling: Sampling
 ) -> list[Reply]:
@@ -119,50 +118,15 @@ def replies_of(
         batch: dialogues that end with a message of the user.
         sampling: how; a reply is shorter than `max_new_tokens` where the window ends.
     """
-    window = getattr(model.config, "max_position_embeddings", None) or 2**31
-    prompts = [
-        tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)[
-            "input_ids"
-        ]
-        for messages in batch
+    found = answered_batch(model, tokenizer, batch, sampling.max_new_tokens, sampling.temperature, sampling.top_p)
+    return [
+        Completion(one.text, "stop" if one.ended else "length", one.prompt_tokens, one.tokens)
+        if one.tokens
+        else GenerationFailed(
+            "prompt_too_long", f"{one.prompt_tokens:,} tokens; the model's window holds {window_of(model):,}"
+        )
+        for one in found
     ]
-    replies: list[Reply] = [
-        GenerationFailed("prompt_too_long", f"{len(prompt):,} tokens; the model's window holds {window:,}")
-        for prompt in prompts
-    ]
-    fitting = [number for number, prompt in enumerate(prompts) if len(prompt) < window]
-    if not fitting:
-        return replies
-    stops = stop_token_ids(model, tokenizer)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stops, default=0)
-    longest = max(len(prompts[number]) for number in fitting)
-    ids = torch.full((len(fitting), longest), pad)
-    mask = torch.zeros_like(ids)
-    for row, number in enumerate(fitting):
-        ids[row, longest - len(prompts[number]) :] = torch.tensor(prompts[number])
-        mask[row, longest - len(prompts[number]) :] = 1
-    sample = {"do_sample": False}
-    if sampling.temperature > 0:
-        sample = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-    output = model.generate(
-        input_ids=ids.to(model.device), attention_mask=mask.to(model.device), eos_token_id=sorted(stops) or None,
-        pad_token_id=pad, use_cache=True, max_new_tokens=min(sampling.max_new_tokens, window - longest), **sample,
-    )  # fmt: skip
-    for row, number in enumerate(fitting):
-        written = output[row, longest:].tolist()
-        end = next((place for place, token in enumerate(written) if token in stops), None)
-        text = tokenizer.decode(written[:end], skip_special_tokens=False)
-        reason = "length" if end is None else "stop"
-        replies[number] = Completion(text, reason, len(prompts[number]), len(written) if end is None else end + 1)
-    return replies
-
-
-def stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """The tokens that end a reply: the checkpoint's, the tokenizer's, and ChatML's where the vocabulary has it."""
-    named = model.generation_config.eos_token_id
-    stops = set(named if isinstance(named, list) else [named])
-    stops |= {tokenizer.eos_token_id, tokenizer.get_vocab().get(IM_END)}
-    return {token for token in stops if token is not None}
 
 
 def vllm_generator(settings: GeneratorSettings, seed: int) -> BatchGenerator:

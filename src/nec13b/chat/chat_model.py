@@ -14,16 +14,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreT
 from transformers.utils import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
 
+from ..chat_tuning.answers import end_token_ids
 from ..dialogues.dialogue import Message
 from ..errors import InputError
 from ..run_record import read_json
 from ..tokenization.chat_template import CHATML_TEMPLATE
-from ..tokenization.special_tokens import EOS, IM_END, IM_START
+from ..tokenization.special_tokens import IM_END, IM_START
 from .settings import DEFAULT_NEW_TOKENS, ChatSettings, Sampling
 
 MADE_BY = "recipes/chat_tune.py"
 # What ends an answer, beside what tokenizer and generation settings name: models are saved with incomplete lists.
-END_TOKENS = (IM_END, EOS, "<|endoftext|>", "<|eot_id|>")
 
 
 class ChatModel:
@@ -56,7 +56,9 @@ class ChatModel:
                 f"{self.name} has no chat template, as base models have none; {MADE_BY} makes one a chat model{chatml}"
             )
         self.window = _window(model, tokenizer, window, self.name)
-        self.end_ids = _end_ids(model, tokenizer, self.name)
+        self.end_ids = sorted(end_token_ids(model, tokenizer))
+        if not self.end_ids:
+            raise InputError(f"{self.name} names no token at which an answer ends (eos_token)")
         self.turn = threading.Lock()
         self._cache, self._cached = None, []
 
@@ -216,13 +218,3 @@ def _window(model: PreTrainedModel, tokenizer, wanted: int | None, name: str) ->
     if not (wanted or longest):
         raise InputError(f"{name} does not say how many tokens it can read; say it with --window")
     return wanted or longest
-
-
-def _end_ids(model: PreTrainedModel, tokenizer, name: str) -> list[int]:
-    named = model.generation_config.eos_token_id
-    ids = {*(named if isinstance(named, list) else [named]), tokenizer.eos_token_id}
-    vocabulary = tokenizer.get_vocab()
-    found = sorted({*ids, *(vocabulary.get(token) for token in END_TOKENS)} - {None})
-    if not found:
-        raise InputError(f"{name} names no token at which an answer ends (eos_token)")
-    return found

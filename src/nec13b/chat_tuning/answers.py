@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..dialogues.dialogue import Message
-from ..tokenization.special_tokens import IM_END
+from ..tokenization.special_tokens import EOS, IM_END
+
+END_TOKENS = (IM_END, EOS, "<|endoftext|>", "<|eot_id|>")
 
 
 @dataclass(frozen=True)
@@ -15,15 +17,18 @@ class Answer:
     """What a model said.
 
     Attributes:
-        text: without special tokens.
-        ended: whether it closed its turn with `<|im_end|>` before it ran out of tokens.
+        text: as it was written, special tokens within it too; without the token that ended it.
+        ended: whether the model closed its turn before it ran out of tokens.
+        prompt_tokens: of the dialogue before it.
+        tokens: of the answer, with the one that ended it; 0 where the window has no room for any.
     """
 
     text: str
     ended: bool
+    prompt_tokens: int
+    tokens: int
 
 
-@torch.no_grad()
 def answers(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -46,33 +51,68 @@ def answers(
         top_p: share of the probability that is drawn from.
         batch_size: prompts answered together.
     """
-    end, prompts, found = tokenizer.convert_tokens_to_ids(IM_END), list(prompts), []
-    was_training, used_cache = model.training, model.config.use_cache
-    sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p} if temperature else {"do_sample": False}
-    settings = GenerationConfig(
-        max_new_tokens=max_new_tokens, pad_token_id=tokenizer.pad_token_id, eos_token_id=_stops(model, end), **sampling
-    )
+    prompts, found, was_training = list(prompts), [], model.training
     model.eval()
-    model.config.use_cache = True
-    devices = [] if model.device.type == "cpu" else [model.device]
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=[] if model.device.type == "cpu" else [model.device]):
         torch.manual_seed(seed)
         for start in range(0, len(prompts), batch_size):
-            batch = tokenizer.apply_chat_template(
-                prompts[start : start + batch_size], add_generation_prompt=True, tokenize=True, return_dict=True,
-                return_tensors="pt", padding=True, tokenizer_kwargs={"padding_side": "left"},
-            ).to(model.device)  # fmt: skip
-            output = model.generate(
-                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], generation_config=settings
-            )
-            for new in output[:, batch["input_ids"].shape[1] :]:
-                found.append(Answer(tokenizer.decode(new, skip_special_tokens=True), end in new.tolist()))
-    model.config.use_cache = used_cache
+            batch = prompts[start : start + batch_size]
+            found += answered_batch(model, tokenizer, batch, max_new_tokens, temperature, top_p)
     model.train(was_training)
     return found
 
 
-def _stops(model: PreTrainedModel, end: int) -> list[int]:
-    others = model.generation_config.eos_token_id
-    others = [others] if isinstance(others, int) else others or []
-    return list(dict.fromkeys([end, *others]))
+@torch.inference_mode()
+def answered_batch(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    batch: list[list[Message]],
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+) -> list[Answer]:
+    """An answer to each dialogue of a batch, by the generator as it stands; no longer than the window has room for."""
+    window = window_of(model)
+    prompts = [
+        tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)[
+            "input_ids"
+        ]
+        for messages in batch
+    ]
+    found = [Answer("", False, len(prompt), 0) for prompt in prompts]
+    fitting = [number for number, prompt in enumerate(prompts) if len(prompt) < window]
+    if not fitting:
+        return found
+    stops = end_token_ids(model, tokenizer)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stops, default=0)
+    longest = max(len(prompts[number]) for number in fitting)
+    ids = torch.full((len(fitting), longest), pad)
+    mask = torch.zeros_like(ids)
+    for row, number in enumerate(fitting):
+        ids[row, longest - len(prompts[number]) :] = torch.tensor(prompts[number])
+        mask[row, longest - len(prompts[number]) :] = 1
+    sampling = {"do_sample": False}
+    if temperature > 0:
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+    output = model.generate(
+        input_ids=ids.to(model.device), attention_mask=mask.to(model.device), eos_token_id=sorted(stops) or None,
+        pad_token_id=pad, use_cache=True, max_new_tokens=min(max_new_tokens, window - longest), **sampling,
+    )  # fmt: skip
+    for row, number in enumerate(fitting):
+        written = output[row, longest:].tolist()
+        end = next((place for place, token in enumerate(written) if token in stops), None)
+        text = tokenizer.decode(written[:end], skip_special_tokens=False)
+        found[number] = Answer(text, end is not None, len(prompts[number]), len(written) if end is None else end + 1)
+    return found
+
+
+def window_of(model: PreTrainedModel) -> int:
+    """Most tokens of a dialogue and its answer; more than there can be where the model names none."""
+    return getattr(model.config, "max_position_embeddings", None) or 2**31
+
+
+def end_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The tokens that end an answer: the checkpoint's, the tokenizer's, and those `END_TOKENS` that it has."""
+    named, vocabulary = model.generation_config.eos_token_id, tokenizer.get_vocab()
+    ids = {*(named if isinstance(named, list) else [named]), tokenizer.eos_token_id}
+    return {token for token in (*ids, *map(vocabulary.get, END_TOKENS)) if token is not None}

@@ -16,9 +16,9 @@ from ..tokenization.special_tokens import IM_END
 ADAPTERS = ("none", "lora", "qlora")
 DECISIVE_SETTINGS = (
     "adapter", "lora_rank", "lora_alpha", "lora_dropout", "lora_modules", "max_length", "packing",
-    "assistant_only_loss",
-    "rows_per_batch", "num_train_epochs", "max_steps", "seed", "learning_rate", "warmup_steps", "lr_scheduler_type",
-    "optim", "weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm", "neftune_noise_alpha", "bf16", "fp16",
+    "assistant_only_loss", "rows_per_batch", "num_train_epochs", "max_steps", "seed", "learning_rate", "warmup_steps",
+    "lr_scheduler_type", "optim", "weight_decay", "adam_beta1", "adam_beta2", "max_grad_norm", "neftune_noise_alpha",
+    "bf16", "fp16",
 )  # fmt: skip
 
 
@@ -99,6 +99,9 @@ class ChatTuneConfig(DialogueSettings, SFTConfig):
     logging_steps: float = field(default=1, metadata={"help": "Steps between two points of the loss curve."})
     eval_strategy: str = field(default="steps", metadata={"help": "When to evaluate: steps, epoch or no."})
     save_total_limit: int | None = field(default=2, metadata={"help": "Newest checkpoints kept."})
+    keep_every_steps: int = field(
+        default=0, metadata={"help": "Keep checkpoints at multiples of this many steps for good. 0: none."}
+    )
     report_to: None | str | list[str] = field(  # noqa: RUF036 - the parser reads the union in this order
         default="none", metadata={"help": "wandb, tensorboard or none. WANDB_MODE=offline works without network."}
     )

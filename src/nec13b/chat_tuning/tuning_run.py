@@ -1,6 +1,8 @@
 """One chat tuning from its first line to its last: data, model, training, adapter, merged model, samples and record."""
 
 import contextlib
+import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +27,10 @@ from .answers import Answer, answers
 from .chatml import make_embeddings, stop_at_end_of_turn, use_chatml
 from .tuning_config import ChatTuneConfig
 from .tuning_data import TuningData, as_data_set, tuning_data
-from .tuning_trainer import ChatTrainer, SampleAnswers
+from .tuning_trainer import ChatTrainer, SampleAnswers, tokens_seen
 
-RUN_FILES = ("adapter", ".adapter.tmp")
+BASE_NAME = "base"
+RUN_FILES = ("adapter", ".adapter.tmp", BASE_NAME, ".base.tmp", "samples.json")
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,13 @@ class Start:
         tokenizer: with the ChatML template, and where it came from.
         added: tokens that the vocabulary lacked.
         data: the dialogues.
+        model: the base checkpoint: that of the settings, or `base` of the run where an adapter could not name it.
     """
 
     tokenizer: TokenizerHandle
     added: list[str]
     data: TuningData
+    model: str
 
 
 def run_tuning(config: ChatTuneConfig) -> None:
@@ -65,6 +70,7 @@ def _run(config: ChatTuneConfig) -> None:
     with config.main_process_first(local=False):
         if is_main:
             claim_output_dir(output, config.overwrite_output_dir, RUN_FILES)
+            write_json(output / PREPARED_NAME, {"dialogues": config.dialogues})  # whose folder it is, whatever comes
         start = prepare(config, output)
     tokenizer, data = start.tokenizer.tokenizer, start.data
     decisive = {
@@ -80,10 +86,9 @@ def _run(config: ChatTuneConfig) -> None:
             say_what_came_out(config, held_out_curves(read_metrics(output)))
         return
     if is_main:
-        write_json(output / PREPARED_NAME, {"dialogues": config.dialogues, "fingerprint": data.fingerprint})
         print(*passed_over, sep="\n", end="\n" if passed_over else "")
 
-    model = load_base(config, tokenizer, start.added, attention)
+    model = load_base(config, start.model, tokenizer, start.added, attention, to_train=True)
     added = tokenizer.convert_tokens_to_ids(start.added)
     trainer = ChatTrainer(
         model=model,
@@ -136,7 +141,22 @@ def prepare(config: ChatTuneConfig, output: Path) -> Start:
     split = prepared_dialogues(config, handle.tokenizer, rejections)
     data = tuning_data(split.train, split.held_out, handle.tokenizer, config.max_length, config.eval_dialogues)
     data.counts.update({f"set aside, {reason}": count for reason, count in split.rejected.items()})
-    return Start(handle, added, data)
+    model = config.model
+    if config.adapter != "none" and (file or added):
+        # An adapter names its base by folder and finds its weights there as they were trained on.
+        model = str(output / BASE_NAME)
+        if config.process_index == 0 and not Path(model).is_dir():
+            write_base(load_base(config, config.model, handle.tokenizer, added, "sdpa"), handle.tokenizer, Path(model))
+    return Start(handle, added, data, model)
+
+
+def write_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Writes the model that an adapter belongs to; the folder appears only when it is whole."""
+    building = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    model.save_pretrained(building)
+    tokenizer.save_pretrained(building)
+    os.replace(building, folder)
 
 
 def folder_and_file(model: str) -> tuple[str, str | None]:
@@ -146,24 +166,26 @@ def folder_and_file(model: str) -> tuple[str, str | None]:
 
 
 def load_base(
-    config: ChatTuneConfig, tokenizer: PreTrainedTokenizerBase, added: list[str], attention: str, merge: bool = False
-) -> PreTrainedModel:
+    config: ChatTuneConfig, path: str, tokenizer: PreTrainedTokenizerBase, added: list[str], attention: str,
+    to_train: bool = False,
+) -> PreTrainedModel:  # fmt: skip
     """The model to tune, ready for the tokenizer.
 
     Args:
         config: the settings.
+        path: where it lies.
         tokenizer: with the ChatML template.
         added: tokens that its vocabulary lacked.
         attention: backend.
-        merge: for merging: not quantised.
+        to_train: frozen weights may be held in fewer bits; else all are fp32.
 
     Raises:
         InputError: its window is shorter than a row, or its vocabulary smaller than the tokenizer's.
     """
-    folder, file = folder_and_file(config.model)
-    quantised = None if merge else four_bits(config)
+    folder, file = folder_and_file(path)
+    quantised = four_bits(config) if to_train else None
     # Frozen weights need no master copy in fp32; trained ones do.
-    frozen = config.adapter != "none" and config.bf16 and not merge
+    frozen = config.adapter != "none" and config.bf16 and to_train
     options = {"gguf_file": file} if file else {}
     options |= {"quantization_config": quantised} if quantised else {}
     model = load_as_nec13b(
@@ -189,13 +211,13 @@ def finish(
     output, tokenizer = Path(config.output_dir), start.tokenizer.tokenizer
     step, history = trainer.state.global_step, trainer.state.log_history
     if config.merge_adapter:
-        base = load_base(config, tokenizer, start.added, "sdpa", merge=True)
+        base = load_base(config, start.model, tokenizer, start.added, "sdpa")
         write_merged(base, output / "adapter", output / "model", tokenizer)
     draw_loss_curve(output / "loss.png", history)
     counts = {"parameters": number_of_parameters(trainer.model), "steps": step, "dialogues": len(start.data.train)}
     counts["trained_parameters"] = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
     record.update("inputs", model=config.model, tokenizer=start.tokenizer.fingerprint, dialogues=start.data.fingerprint)
-    record.update("counts", **counts, **start.data.counts, tokens=trainer._total_train_tokens)
+    record.update("counts", **counts, **start.data.counts, tokens=tokens_seen(history))
     record.update("timings_seconds", training=round(seconds, 2))
     curves = held_out_curves(history)
     record.update("metrics", held_out_loss={source: curve[-1][1] for source, curve in curves.items()})
@@ -222,7 +244,7 @@ def load_tuned(config: ChatTuneConfig, tokenizer: PreTrainedTokenizerBase, start
     output, dtype = Path(config.output_dir), torch.bfloat16 if config.bf16 else torch.float32
     if (output / "model").is_dir():
         return load_as_nec13b(output / "model", dtype=dtype).to(config.device)
-    base = load_base(config, tokenizer, start.added, "sdpa", merge=True).to(dtype)
+    base = load_base(config, start.model, tokenizer, start.added, "sdpa").to(dtype)
     return PeftModel.from_pretrained(base, output / "adapter").to(config.device)
 
 
@@ -265,6 +287,7 @@ def say_what_came_out(config: ChatTuneConfig, curves: dict[str, list[tuple[int, 
     for name, what in (
         ("model", "the chat model, for AutoModelForCausalLM.from_pretrained"),
         ("adapter", "the adapter, for peft's AutoPeftModelForCausalLM.from_pretrained"),
+        ("base", "the model that the adapter belongs to"),
         ("samples.md", "what it answered as it was tuned"),
         ("loss.png", "the loss curve"),
         ("run.json", "what was run, on what, with what result"),

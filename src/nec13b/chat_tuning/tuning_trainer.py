@@ -1,5 +1,6 @@
 """trl's SFTTrainer with held-out losses that are exact, checkpoints that are whole or nothing, and samples."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -10,9 +11,10 @@ from trl import SFTTrainer
 
 from ..dialogues.dialogue import Message
 from ..pretraining.callbacks import METRICS_NAME, MetricsFile, ProgressLine, StopOnSignal
-from ..pretraining.checkpoints import MARKER_NAME, mark_complete, retire_checkpoints
+from ..pretraining.checkpoints import MARKER_NAME
 from ..pretraining.gpus import GIB, peak_memory_bytes
 from ..pretraining.whole_model import WritesWholeModels
+from ..run_record import write_json
 from .answers import answers
 from .tuning_config import ChatTuneConfig
 
@@ -38,6 +40,7 @@ class ChatTrainer(WritesWholeModels, SFTTrainer):
         self.tokens_then, self.seconds_then = 0, time.monotonic()
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
+        self.add_callback(TokensSeen(self))
         self.add_callback(ProgressLine(args))
         self.add_callback(StopOnSignal())
         self.add_callback(MetricsFile(self.output / METRICS_NAME))
@@ -91,16 +94,22 @@ class ChatTrainer(WritesWholeModels, SFTTrainer):
         checkpoint = self.output / f"checkpoint-{self.state.global_step}"
         if self.is_world_process_zero():
             (checkpoint / MARKER_NAME).unlink(missing_ok=True)
-        # Trainer would delete older checkpoints before this one is whole.
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        try:
-            super()._save_checkpoint(model, trial)
-        finally:
-            self.args.save_total_limit = limit
-        self.accelerator.wait_for_everyone()
-        if self.is_world_process_zero():
-            mark_complete(checkpoint, self.state.global_step, self.decisive)
-            retire_checkpoints(self.output, self.args.save_total_limit, 0)
+        self.save_checkpoint_in_trainers_format(model, trial)
+
+
+class TokensSeen(TrainerCallback):
+    """Goes on with the count of tokens where a resumed run stands; trl would begin again."""
+
+    def __init__(self, trainer: ChatTrainer):
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.trainer.tokens_then = self.trainer._total_train_tokens = tokens_seen(state.log_history)
+
+
+def tokens_seen(log_history: list[dict]) -> int:
+    """Tokens of dialogues trained on, over all processes and epochs."""
+    return int(max((row["num_tokens"] for row in log_history if "num_tokens" in row), default=0))
 
 
 class SampleAnswers(TrainerCallback):
@@ -117,6 +126,15 @@ class SampleAnswers(TrainerCallback):
         self.path, self.prompts, self.trainer, self.tokens = path, prompts, trainer, tokens
         self.by_step: dict[int, list[str]] = {}
 
+    def on_train_begin(self, args, state, control, **kwargs):
+        if self._kept.is_file():  # a resumed run keeps the answers up to its step
+            kept = {int(step): texts for step, texts in json.loads(self._kept.read_text(encoding="utf-8")).items()}
+            self.by_step = {step: texts for step, texts in kept.items() if step <= state.global_step}
+
+    @property
+    def _kept(self) -> Path:
+        return self.path.with_suffix(".json")
+
     def on_evaluate(self, args, state, control, **kwargs):
         # With several held-out sources this is called once for each. Sharded weights cannot generate one by one.
         if not self.prompts or state.global_step in self.by_step or args.layout.strategy not in ("single", "ddp"):
@@ -129,6 +147,7 @@ class SampleAnswers(TrainerCallback):
     def add(self, step: int, texts: list[str]) -> None:
         """Takes down the answers of a step and writes the page."""
         self.by_step[step] = texts
+        write_json(self._kept, self.by_step)
         lines = ["# What the model answers", ""]
         for number, prompt in enumerate(self.prompts):
             lines += [f"## {prompt[-1]['content'].strip().splitlines()[0]}", ""]

@@ -1,9 +1,8 @@
 """The report of a cleansing as one HTML page that needs nothing but itself: no script, no font, no network."""
 
-import os
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from .. import html_page
 
 TEMPLATE = "report_page.html.j2"
 COLOURS = {"ja": "#c0392b", "en": "#1f5fa8", "code": "#2e8b57", "unknown": "#8a8f98"}
@@ -30,42 +29,22 @@ def write_page(path: Path, report: dict) -> None:
         path: the file; replaced only when the new one is whole.
         report: the content of `report.json`.
     """
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, Path(__file__).parent.parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"n": number, "percent": percent, "visible": visible, "words": _words}
     colours = _colours(report)
-    page = environment.get_template(TEMPLATE).render(
-        report=report,
-        colours=colours,
-        funnel=_funnel(report),
-        reasons=_reasons(report),
-        kept=_kept_by_source(report),
-        lengths=_histograms(report["lengths"], colours, _length_label),
-        scores=_histograms(report["scores"], colours, lambda bin: f"{int(bin) / 20:.2f}", bins=range(20)),
-        most_rows=MOST_ROWS,
+    html_page.write_page(
+        path,
+        Path(__file__).with_name(TEMPLATE),
+        {
+            "report": report,
+            "colours": colours,
+            "funnel": _funnel(report),
+            "reasons": _reasons(report),
+            "kept": _kept_by_source(report),
+            "lengths": _histograms(report["lengths"], colours, _length_label),
+            "scores": _histograms(report["scores"], colours, lambda bin: f"{int(bin) / 20:.2f}", bins=range(20)),
+            "most_rows": MOST_ROWS,
+        },
+        words=_words,
     )
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def number(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def percent(part: float, whole: float) -> str:
-    share = part / whole if whole else 0
-    return f"{share:.1%}" if 0.0005 <= share <= 0.9995 or share in (0, 1) else f"{share:.3%}"
-
-
-def visible(text: str) -> str:
-    """Control characters as their pictures, so that a page shows what is there."""
-    return "".join(chr(0x2400 + ord(c)) if ord(c) < 32 and c not in "\n\t" else c for c in text)
 
 
 def _words(name: str) -> str:

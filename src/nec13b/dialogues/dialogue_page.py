@@ -1,12 +1,9 @@
 """The report on dialogues as one HTML page that needs nothing but itself: no script, no font, no network."""
 
-import os
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from ..corpus.report_page import number, percent, visible
+from .. import html_page
 
 TEMPLATE = "dialogue_page.html.j2"
 MOST_EXCHANGES = 12  # columns of the histogram; longer dialogues stand together in the last
@@ -20,26 +17,19 @@ def write_page(path: Path, report: dict[str, Any]) -> None:
         path: the file; replaced only when the new one is whole.
         report: the content of `report.json`.
     """
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, Path(__file__).parent.parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"n": number, "percent": percent, "visible": visible}
     labels = [row["source"] for row in report["sources"]]
-    page = environment.get_template(TEMPLATE).render(
-        report=report,
-        colours={label: COLOURS[i % len(COLOURS)] for i, label in enumerate(labels)} | {"": "#8a8f98"},
-        reasons=_reasons(report),
-        exchanges=_columns(_few(report["exchanges"])),
-        lengths={role: _columns(_without_gaps(bins)) for role, bins in report["lengths"].items() if bins},
-        openings=[(role, rows, rows[0][1]) for role, rows in report["openings"].items() if rows],
+    html_page.write_page(
+        path,
+        Path(__file__).with_name(TEMPLATE),
+        {
+            "report": report,
+            "colours": {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(labels)} | {"": "#8a8f98"},
+            "reasons": _reasons(report),
+            "exchanges": _columns(_few(report["exchanges"])),
+            "lengths": {role: _columns(_without_gaps(bins)) for role, bins in report["lengths"].items() if bins},
+            "openings": [(role, rows, rows[0][1]) for role, rows in report["openings"].items() if rows],
+        },
     )
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _reasons(report: dict) -> list[dict]:

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..run_record import read_json, write_json
 from .bad_steps import GoBack, LeftOut, Step, save_batch, what_to_do
 from .callbacks import METRICS_NAME, AroundTheStep, MetricsFile, ProgressLine, StopOnSignal
-from .checkpoints import MARKER_NAME, last_whole_checkpoint, mark_complete, retire_checkpoints
+from .checkpoints import MARKER_NAME, last_whole_checkpoint
 from .config import PretrainConfig
 from .gpus import GIB, peak_memory_bytes
 from .sequences import SequencesInOrder
@@ -245,7 +245,7 @@ class PretrainTrainer(WritesWholeModels, Trainer):
             shutil.rmtree(checkpoint / STATE_FOLDER, ignore_errors=True)  # what a killed run left
         self.accelerator.wait_for_everyone()
         if self.is_deepspeed_enabled:
-            self._save_deepspeed_checkpoint(checkpoint, model, trial)
+            self.save_checkpoint_in_trainers_format(model, trial)  # DeepSpeed writes its own shards
             return
         self.store_flos()
         tensors, numbers = training_state(self.model, self._plain_optimizer())
@@ -262,22 +262,9 @@ class PretrainTrainer(WritesWholeModels, Trainer):
                 },
             )
         tensors |= random_state(self.args.process_index)
-        self.writer.write(checkpoint / STATE_FOLDER, tensors, lambda step=self.state.global_step: self._finish(step))
-
-    def _save_deepspeed_checkpoint(self, checkpoint: Path, model, trial) -> None:
-        # DeepSpeed writes its own shards. Trainer would delete older checkpoints before this one is whole.
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        try:
-            super()._save_checkpoint(model, trial)
-        finally:
-            self.args.save_total_limit = limit
-        self.accelerator.wait_for_everyone()
-        self._finish(self.state.global_step)
-
-    def _finish(self, step: int) -> None:
-        if self.is_world_process_zero():
-            mark_complete(self.output / f"checkpoint-{step}", step, self.decisive)
-            retire_checkpoints(self.output, self.args.save_total_limit, self.args.keep_every_steps)
+        self.writer.write(
+            checkpoint / STATE_FOLDER, tensors, lambda step=self.state.global_step: self.finish_checkpoint(step)
+        )
 
     def _plain_optimizer(self) -> torch.optim.Optimizer:
         return getattr(self.optimizer, "optimizer", self.optimizer)  # accelerate wraps it

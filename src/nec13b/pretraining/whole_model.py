@@ -1,12 +1,38 @@
-"""How a Trainer of this project writes a model: whole or not at all, under its own class, and without pickles."""
+"""How a Trainer of this project writes models and checkpoints: whole or not at all, its settings not as a pickle."""
 
 import os
 import shutil
 from pathlib import Path
 
+from .checkpoints import mark_complete, retire_checkpoints
+
 
 class WritesWholeModels:
-    """What the trainers of all stages share; stands before transformers' Trainer in the list of bases."""
+    """What the trainers of all stages share; stands before transformers' Trainer in the list of bases.
+
+    Attributes:
+        output: the folder of the run.
+        decisive: settings that fix the loss trajectory, written into every checkpoint.
+    """
+
+    output: Path
+    decisive: dict
+
+    def save_checkpoint_in_trainers_format(self, model, trial) -> None:
+        """A checkpoint as Trainer (or DeepSpeed) writes it; older ones go when it is whole, and no sooner."""
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()
+        self.finish_checkpoint(self.state.global_step)
+
+    def finish_checkpoint(self, step: int) -> None:
+        """Declares a checkpoint whole and removes those that are no longer needed."""
+        if self.is_world_process_zero():
+            mark_complete(self.output / f"checkpoint-{step}", step, self.decisive)
+            retire_checkpoints(self.output, self.args.save_total_limit, self.args.keep_every_steps)
 
     def save_whole_model(self, folder: Path) -> None:
         """Writes the model and the tokenizer for `from_pretrained`, gathered where the weights are sharded.

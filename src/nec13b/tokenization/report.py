@@ -1,14 +1,13 @@
 """The report of a tokenizer, JSON and page: how it compresses beside others, what is in it, what was removed."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import regex
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .. import html_page
 from ..corpus import Document, parse_sources, parts_of
 from ..errors import InputError
 from ..run_record import RECORD_NAME, read_json, write_json
@@ -186,15 +185,8 @@ def _removed(path: Path, classes: list[TokenClass]) -> list[dict]:
 
 
 def _write_page(path: Path, report: dict) -> None:
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, Path(__file__).parent.parent]),
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {"n": lambda value: f"{value:,.0f}", "visible": visible}
-    page = environment.get_template("report_page.html.j2").render(report=report, best=_best(report))
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    template = Path(__file__).with_name("report_page.html.j2")
+    html_page.write_page(path, template, {"report": report, "best": _best(report)}, visible=visible)
 
 
 def _best(report: dict) -> dict[str, int]:
