@@ -253,7 +253,9 @@ class Comparison:
         """The same for variants of our own method."""
         self.measure()
         methods = {"plain": self.interpolation("none"), "YaRN": self.interpolation("yarn")}
-        methods |= {name: self.interpolation("own", options) for name, options in VARIANTS.items()}
+        plain = {"attention_temperature": 1.0}
+        methods |= {name: self.interpolation("own", plain | options) for name, options in VARIANTS.items()}
+        methods[OURS] = self.interpolation("own")
         return "\n\n".join([*self.head(), self.table_of_losses(), *self.without_training(methods, ZERO_SHOT_FACTORS)])
 
     def interpolation(self, name: str, options: dict | None = None) -> Callable[[float], RopeInterpolation]:
