@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ..dialogues.dialogue import Message
 from ..errors import InputError
-from .generation import Completion, GenerationFailed, Sampling
+from .generator import Completion, GenerationFailed, Sampling
 from .generator_settings import GeneratorSettings
 from .rate_limit import RateLimit
 

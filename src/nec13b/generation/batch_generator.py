@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from ..chat_tuning.answers import answered_batch, window_of
 from ..dialogues.dialogue import Message
 from ..errors import InputError
-from .generation import Completion, GenerationFailed, Sampling
+from .generator import Completion, GenerationFailed, Sampling
 from .generator_settings import GeneratorSettings
 
 Reply = Completion | GenerationFailed

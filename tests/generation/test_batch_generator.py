@@ -11,10 +11,10 @@ import torch
 from transformers import AutoTokenizer
 
 from nec13b import Nec13bConfig, Nec13bForCausalLM
-from nec13b.augmentation.batch_generator import BatchGenerator, replies_of, transformers_generator, vllm_generator
-from nec13b.augmentation.generation import Completion, GenerationFailed, Sampling
-from nec13b.augmentation.generator_settings import GeneratorSettings
 from nec13b.errors import InputError
+from nec13b.generation.batch_generator import BatchGenerator, replies_of, transformers_generator, vllm_generator
+from nec13b.generation.generator import Completion, GenerationFailed, Sampling
+from nec13b.generation.generator_settings import GeneratorSettings
 
 
 def asking(text: str) -> list[dict]:
