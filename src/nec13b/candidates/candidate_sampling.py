@@ -5,10 +5,8 @@ anything else happens. So a run may be killed at any time and goes on by the sam
 from its prompt, its model's and its number: neither the batch it falls into nor a kill changes what it says.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from ..generation.generator import GenerationFailed, Generator
 from ..generation.generator_settings import GeneratorSettings
 from ..generation.generators import open_generator
 from ..generation.work import Progress, StopRule, run_all, work_through
+from ..preferences.judgement_files import PAIRS_NAME, write_rows
 from ..run_record import LOCK_NAME, alone_in, read_json, write_json
 from .candidates_config import SampleCandidatesConfig
 from .candidates_report import answer_counts, pair_counts
@@ -27,10 +26,9 @@ from .model_entry import ModelEntry
 from .pair_choice import Choice, chosen_pairs
 from .prompt_sources import parse_prompt_sources, read_prompts
 from .sampled_answer import FAILED, STATES, AnswerJournal, SampledAnswer
-from .written_rows import write_rows
 
 REQUEST_NAME, JOURNAL_NAME, REPORT_NAME = "candidates.json", "answers.jsonl", "report.json"
-PAIRS_NAME, DROPPED_NAME, PROMPTS_SET_ASIDE_NAME = "pairs.jsonl", "dropped_answers.jsonl", "rejected_prompts.jsonl"
+DROPPED_NAME, PROMPTS_SET_ASIDE_NAME = "dropped_answers.jsonl", "rejected_prompts.jsonl"
 LINES_SET_ASIDE_NAME = "rejected_lines.jsonl"
 MADE_NAMES = (REQUEST_NAME, JOURNAL_NAME, REPORT_NAME, PAIRS_NAME, DROPPED_NAME, PROMPTS_SET_ASIDE_NAME,
               LINES_SET_ASIDE_NAME)  # fmt: skip
@@ -68,8 +66,8 @@ def sample_candidates(config: SampleCandidatesConfig, opened: OpenGenerator = op
         choices = list(_choices(config, entries, identities, prompts, run))
         checks = planted_checks(choices, config.check_pairs, config.seed)
         pairs = with_checks([pair for choice in choices for pair in choice.pairs], checks)
-        write_rows(output / PAIRS_NAME, (pair.to_row() for pair in pairs))
-        write_rows(output / DROPPED_NAME, _dropped_rows(choices))
+        write_rows(output / PAIRS_NAME, pairs)
+        write_rows(output / DROPPED_NAME, [dropped for choice in choices for dropped in choice.dropped])
         report = {
             "stopped": run.stopped,
             "prompts": len(prompts),
@@ -128,7 +126,9 @@ class SamplingRun:
         """Goes through the models, one in memory at a time; opens only one that is left something to do."""
         try:
             for entry in self.entries:
-                places = [(prompt, number) for prompt, number in self._places(entry) if self._is_left(prompt, entry, number)]
+                places = [
+                    (prompt, number) for prompt, number in self._places(entry) if self._is_left(prompt, entry, number)
+                ]
                 if places and not self.stopped:
                     await self._ask_model(entry, places)
         finally:
@@ -186,13 +186,6 @@ def _choices(config: SampleCandidatesConfig, entries: list[ModelEntry], identiti
                     candidates.append(answer.as_candidate(entry, identity["fingerprint"]))
         if whole:
             yield chosen_pairs(prompt, candidates, config.choice_rule)
-
-
-def _dropped_rows(choices: list[Choice]) -> Iterator[dict[str, Any]]:
-    for choice in choices:
-        for answer, reason, detail in choice.dropped:
-            yield {"prompt": choice.prompt.id, "reason": reason, "detail": detail, "text": answer.text,
-                   "provenance": answer.provenance}  # fmt: skip
 
 
 def _check_folder(output: Path, config: SampleCandidatesConfig) -> None:

@@ -16,7 +16,9 @@ class SampleCandidatesConfig(RunningSettings):
 
     prompts: list[str] = field(
         default_factory=lambda: ["sample"],
-        metadata={"help": "Where prompts come from: sample, dialogues as in prepare_dialogues.py, or .txt, one a line."},
+        metadata={
+            "help": "Where prompts come from: sample, dialogues as in prepare_dialogues.py, or .txt, one a line."
+        },
     )
     models: list[str] = field(
         default_factory=lambda: ["runs/chat_tune/model"],

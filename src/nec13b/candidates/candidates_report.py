@@ -51,7 +51,7 @@ def pair_counts(choices: Sequence[Choice], checks: int, min_length_ratio: float)
         min_length_ratio: from which on two answers are of comparable length.
     """
     pairs = [pair for choice in choices for pair in choice.pairs]
-    dropped = Counter(reason for choice in choices for _, reason, _ in choice.dropped)
+    dropped = Counter(dropped.reason for choice in choices for dropped in choice.dropped)
     ratios = [length_ratio(pair.first.text, pair.second.text) for pair in pairs]
     between = Counter(" - ".join(sorted(_label(answer) for answer in (pair.first, pair.second))) for pair in pairs)
     return {
@@ -110,7 +110,7 @@ def _label(answer) -> str:
 def _why_none(choice: Choice) -> str:
     if not choice.usable and not choice.dropped:
         return "no answer"
-    reasons = [reason for _, reason, _ in choice.dropped]
+    reasons = [dropped.reason for dropped in choice.dropped]
     return f"mostly {Counter(reasons).most_common(1)[0][0].replace('_', ' ')}" if reasons else "a single answer"
 
 

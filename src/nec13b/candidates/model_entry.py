@@ -1,9 +1,9 @@
 """A model that answers, and how: one entry of `--models`.
 
-    runs/chat_tune/model
-    runs/chat_tune/model,temperature=0.7,seed=5
-    models/smollm2.gguf,answers=2
-    nec13b,generator=endpoint,base_url=http://127.0.0.1:8000/v1
+runs/chat_tune/model
+runs/chat_tune/model,temperature=0.7,seed=5
+models/smollm2.gguf,answers=2
+nec13b,generator=endpoint,base_url=http://127.0.0.1:8000/v1
 """
 
 import dataclasses
@@ -59,7 +59,9 @@ class ModelEntry:
         return int.from_bytes(digest[:4], "big") >> 1  # servers take 31 bits
 
 
-def parse_models(entries: Any, shared: RunningSettings, sampling: Sampling, seed: int, answers: int) -> list[ModelEntry]:
+def parse_models(
+    entries: Any, shared: RunningSettings, sampling: Sampling, seed: int, answers: int
+) -> list[ModelEntry]:
     """The entries of a `models:` setting, each with what it does not say itself from the shared settings.
 
     Args:

@@ -42,6 +42,29 @@ class ChoiceRule:
     allowed_faults: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class DroppedAnswer:
+    """An answer that cannot be compared.
+
+    Attributes:
+        prompt: id of the prompt.
+        answer: it.
+        reason: one of the faults of an answer, or `near_identical`.
+        detail: what it is like.
+    """
+
+    prompt: str
+    answer: CandidateAnswer
+    reason: str
+    detail: str = ""
+
+    def to_row(self) -> dict[str, Any]:
+        """As a line of `dropped_answers.jsonl` holds it."""
+        row = {"prompt": self.prompt, "reason": self.reason, "detail": self.detail, "text": self.answer.text,
+               "provenance": self.answer.provenance}  # fmt: skip
+        return {name: value for name, value in row.items() if value}
+
+
 @dataclass
 class Choice:
     """What came of the answers to one prompt.
@@ -50,13 +73,13 @@ class Choice:
         prompt: the prompt.
         pairs: to be compared.
         usable: answers that could have been.
-        dropped: answers that could not, each with a fault, or `near_identical`, and what it is like.
+        dropped: answers that could not.
     """
 
     prompt: Dialogue
     pairs: list[AnswerPair] = field(default_factory=list)
     usable: list[CandidateAnswer] = field(default_factory=list)
-    dropped: list[tuple[CandidateAnswer, str, str]] = field(default_factory=list)
+    dropped: list[DroppedAnswer] = field(default_factory=list)
 
 
 def chosen_pairs(prompt: Dialogue, answers: Sequence[CandidateAnswer], rule: ChoiceRule) -> Choice:
@@ -74,10 +97,10 @@ def chosen_pairs(prompt: Dialogue, answers: Sequence[CandidateAnswer], rule: Cho
         answer, fault = answers[number], faults[number]
         same = next((a for a in choice.usable if say_the_same(a.text, answer.text, rule.near_identical)), None)
         if fault and fault not in rule.allowed_faults:
-            choice.dropped.append((answer, fault, ""))
+            choice.dropped.append(DroppedAnswer(prompt.id, answer, fault))
         elif same is not None:
             like = f"{similarity(same.text, answer.text):.0%} like one of {same.provenance.get('label', 'another')}"
-            choice.dropped.append((answer, NEAR_IDENTICAL, like))
+            choice.dropped.append(DroppedAnswer(prompt.id, answer, NEAR_IDENTICAL, like))
         else:
             if fault:
                 faulty.add(len(choice.usable))

@@ -9,18 +9,16 @@ The prompt of a dialogue is what stands before its last answer: system message a
 """
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ..corpus import Rejections, domain_of_text
 from ..corpus.file_formats import BROKEN_FILE, Rows, kind_of_file, open_file
-from ..corpus.sources import labelled
 from ..dialogues.dialogue import ROLES, Dialogue, Message
 from ..dialogues.dialogue_checks import FOLLOWERS
 from ..dialogues.dialogue_shapes import PAIRS, NotADialogue, shape_of_row
-from ..dialogues.dialogue_sources import DialogueSource, files_of_dialogues, read_dialogues
+from ..dialogues.dialogue_sources import DialogueSource, read_dialogues
 from ..dialogues.leaked_marks import leaked_mark
 from ..errors import InputError
 
@@ -30,22 +28,35 @@ class PromptSource(DialogueSource):
     """One place that prompts are read from; its fields are those of a source of dialogues."""
 
     of: ClassVar[str] = "prompts"
-    package: ClassVar[str] = "nec13b.candidates"
-    kinds: ClassVar[str] = "JSONL, Parquet, JSON or text"
-    suffixes: ClassVar[str] = ".jsonl, .parquet, .json or .txt (.gz, .zst)"
+    sample_package: ClassVar[str] = "nec13b.candidates"
+    kinds: ClassVar[tuple[str, str]] = (
+        "JSONL, Parquet, JSON or text", ".jsonl, .parquet, .json or .txt (.gz, .zst)"
+    )  # fmt: skip
 
     def kind_of_file(self, path: Path) -> str:
-        """What kind of file it is; empty where it cannot be read."""
+        """What kind of file it is; empty where it is none of `kinds`."""
         return super().kind_of_file(path) or ("text" if kind_of_file(path) == "text" else "")
 
-    def rows_of_file(self, path: Path, rejections: Rejections, max_characters: int) -> Rows:
-        """Its rows, with their numbers; of a text file, its lines."""
-        if self.kind_of_file(path) == "text":
-            return _lines_of_text(path, rejections)
-        return super().rows_of_file(path, rejections, max_characters)
+    def rows(self, rejections: Rejections, max_characters: int) -> list[tuple[str, str, Rows]]:
+        """As of dialogues; a line of text, and a row that nobody has answered, come as a dialogue's."""
+        parts = super().rows(rejections, max_characters)
+        return [
+            (
+                place,
+                name,
+                _lines_of_text(Path(place), rejections)
+                if not self.hub_name and self.kind_of_file(Path(place)) == "text"
+                else self._as_dialogues(rows),
+            )
+            for place, name, rows in parts
+        ]
 
-    def as_dialogue(self, row: Any) -> Any:
-        """A prompt that nobody has answered becomes a dialogue with an empty answer."""
+    def _as_dialogues(self, rows: Rows) -> Rows:
+        for number, row in rows:
+            yield number, self._as_dialogue(row)
+
+    def _as_dialogue(self, row: Any) -> Any:
+        """A prompt without an answer gets an empty one."""
         if not isinstance(row, dict):
             return row
         if self.prompt_field and self.prompt_field in row:
@@ -60,14 +71,7 @@ class PromptSource(DialogueSource):
 
 def parse_prompt_sources(entries: Any) -> list[PromptSource]:
     """The sources of a `prompts:` setting: one string or mapping, or a list of them; raises InputError."""
-    if isinstance(entries, (str, dict, PromptSource)):
-        entries = [entries]
-    if not entries:
-        raise InputError("prompts is empty; name at least one file, folder, hub: data set, or sample")
-    sources = labelled([PromptSource.parse(entry) for entry in entries])
-    for source in sources:  # what is missing is found before any work starts
-        files_of_dialogues(source)
-    return sources
+    return PromptSource.parse_all(entries)
 
 
 def read_prompts(
@@ -130,7 +134,7 @@ def _why_no_prompt(messages: list[Message], max_characters: int) -> str:
     return ""
 
 
-def _lines_of_text(path: Path, rejections: Rejections) -> Iterator[tuple[int | None, Any]]:
+def _lines_of_text(path: Path, rejections: Rejections) -> Rows:
     number = 0
     try:
         with open_file(path) as file:
@@ -141,7 +145,7 @@ def _lines_of_text(path: Path, rejections: Rejections) -> Iterator[tuple[int | N
                     rejections.add(str(path), number, "invalid UTF-8", line)
                     continue
                 if text:
-                    yield number, {"prompt": text}
+                    yield number, {"prompt": text, "completion": ""}
     except BROKEN_FILE as error:
         reason = "file ends early or is damaged; the rest of it was not read"
         rejections.add(str(path), number + 1, reason, str(error))

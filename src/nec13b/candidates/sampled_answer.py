@@ -86,7 +86,9 @@ class SampledAnswer:
             "tokens": self.completion_tokens,
             "ended": self.finish_reason == "stop",
         }
-        return CandidateAnswer(without_thought(self.text).strip(), {name: value for name, value in provenance.items() if value != ""})
+        return CandidateAnswer(
+            without_thought(self.text).strip(), {name: value for name, value in provenance.items() if value != ""}
+        )
 
 
 class AnswerJournal(Journal[SampledAnswer]):
