@@ -33,6 +33,7 @@ def test_a_gguf_file_and_a_mapping_are_entries_too():
 
 def test_the_same_entry_twice_gives_other_answers():
     one, other = entries_of("m", "m")
+    assert (one.sampling, one.seed) == (other.sampling, other.seed)
     assert one.label != other.label
     assert one.seed_of("prompt", 1) != other.seed_of("prompt", 1)
     seeds = {one.seed_of(prompt, number) for prompt in ("a", "b") for number in (1, 2)}
@@ -48,7 +49,8 @@ def test_without_temperature_there_is_one_answer():
     ("entry", "said"),
     [
         ("", "names no model"), (",temperature=1", "names no model"), ("m,heat=1", "known are temperature"),
-        ("m,temperature=hot", "cannot be 'hot'"), ("m,temperature", "not option=value"), ("m,answers=0", "at least be 1"),
+        ("m,temperature=hot", "cannot be 'hot'"), ("m,temperature", "not option=value"),
+        ("m,answers=0", "at least be 1"),
         ("m,temperature=-1", "must not be negative"), ("m,top_p=0", "top_p"), ('{"model": ', "not JSON"),
         ("m,generator=magic", "must be one of"), ("m,base_url=http://me:pass@host/v1", "must not hold"),
     ],

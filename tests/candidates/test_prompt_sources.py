@@ -31,7 +31,7 @@ def write(path, *rows) -> str:
         ({"instruction": "訳して", "input": "猫", "output": "cat"}, ["訳して\n\n猫"]),
         ([{"role": "user", "content": "やあ"}], ["やあ"]),
         (
-            {"messages": [{"role": r, "content": c} for r, c in zip(("user", "assistant", "user", "assistant"), "abcd")]},
+            {"messages": [{"role": role, "content": c} for role, c in zip(("user", "assistant") * 2, "abcd")]},
             ["a", "b", "c"],
         ),
         ({"conversations": [{"from": "human", "value": "一"}, {"from": "gpt", "value": "二"}]}, ["一"]),
@@ -53,7 +53,7 @@ def test_a_named_field_is_the_prompt_whatever_else_there_is(tmp_path):
 
 def test_text_holds_a_prompt_a_line(tmp_path):
     (tmp_path / "a.txt").write_bytes("\ufeff一つ目の質問\r\n\n  二つ目  \n".encode() + b"\xff\xfe\n")
-    (tmp_path / "b.txt.gz").write_bytes(gzip.compress("Third?".encode()))
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"Third?"))
     rejections = Rejections(tmp_path / "rejected.jsonl")
     prompts = prompts_of(f"{tmp_path},label=mine", rejections)
     assert [(p.messages[0]["content"], p.id, p.language) for p in prompts] == [

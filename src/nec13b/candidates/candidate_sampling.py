@@ -124,19 +124,22 @@ class SamplingRun:
 
     async def ask(self) -> None:
         """Goes through the models, one in memory at a time; opens only one that is left something to do."""
+        settings, generator = None, None
         try:
             for entry in self.entries:
-                places = [
-                    (prompt, number) for prompt, number in self._places(entry) if self._is_left(prompt, entry, number)
-                ]
-                if places and not self.stopped:
-                    await self._ask_model(entry, places)
+                left = [place for place in self._places(entry) if self._is_left(entry, *place)]
+                if not left or self.stopped:
+                    continue
+                if generator is None or settings != entry.settings:  # else only the temperature is another
+                    await self._close(generator)
+                    settings, generator = entry.settings, None
+                    generator = self._opened(entry.settings, entry.seed)
+                await self._ask_model(entry, generator, left)
         finally:
             self._progress.close()
+            await self._close(generator)
 
-    async def _ask_model(self, entry: ModelEntry, places: list[tuple[Dialogue, int]]) -> None:
-        generator = self._opened(entry.settings, entry.seed)
-
+    async def _ask_model(self, entry: ModelEntry, generator: Generator, places: list[tuple[Dialogue, int]]) -> None:
         async def work(place: tuple[Dialogue, int]) -> bool:
             prompt, number = place
             seed = entry.seed_of(prompt.key, number)
@@ -153,9 +156,10 @@ class SamplingRun:
             self._stop_rule.note(f"{answer.failure} ({answer.detail})" if answer.state == FAILED else "")
             return not self.stopped
 
-        try:
-            await work_through(places, work, entry.settings.workers)
-        finally:
+        await work_through(places, work, entry.settings.workers)
+
+    async def _close(self, generator: Generator | None) -> None:
+        if generator is not None:
             for reason, count in generator.retries.items():
                 self.retries[reason] = self.retries.get(reason, 0) + count
             await generator.close()
@@ -163,7 +167,7 @@ class SamplingRun:
     def _places(self, entry: ModelEntry) -> Iterator[tuple[Dialogue, int]]:
         return ((prompt, number) for prompt in self.prompts for number in range(1, entry.answers + 1))
 
-    def _is_left(self, prompt: Dialogue, entry: ModelEntry, number: int) -> bool:
+    def _is_left(self, entry: ModelEntry, prompt: Dialogue, number: int) -> bool:
         answer = self.answers.get((prompt.key, entry.label, number))
         return answer is None or (self.config.retry_failed and answer.state == FAILED)
 

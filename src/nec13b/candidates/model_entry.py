@@ -51,11 +51,13 @@ class ModelEntry:
     def seed_of(self, prompt_key: str, number: int) -> int:
         """The seed of an answer: another for each prompt and number, the same whenever it is asked for.
 
+        The entry's label has a part in it, too: by one seed, two temperatures would give answers that are alike.
+
         Args:
             prompt_key: of the prompt.
             number: of the answer, from 1.
         """
-        digest = hashlib.sha256(f"{self.seed} {prompt_key} {number}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed} {self.label} {prompt_key} {number}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1  # servers take 31 bits
 
 
@@ -100,9 +102,7 @@ def parse_models(
         number, unique = 1, label
         while unique in taken:
             number, unique = number + 1, f"{label}-{number + 1}"
-        # Two entries that say the same would give the same answers.
-        entry_seed = options.get("seed", seed + sum(_same(other, settings, own) for other in models))
-        models.append(ModelEntry(settings, own, entry_seed, wanted, unique))
+        models.append(ModelEntry(settings, own, options.get("seed", seed), wanted, unique))
     return models
 
 
@@ -164,9 +164,3 @@ def _label(model: str, gguf_file: str, temperature: float) -> str:
     """A short name: the last parts of where it lies, and its temperature."""
     parts = [part for part in Path(gguf_file or model).parts if part not in ("/", "model", "runs")]
     return f"{'/'.join(parts[-2:]) or model}@{temperature:g}"
-
-
-def _same(other: ModelEntry, settings: GeneratorSettings, sampling: Sampling) -> bool:
-    return (other.settings.model, other.settings.gguf_file, other.sampling) == (
-        settings.model, settings.gguf_file, sampling
-    )  # fmt: skip
