@@ -209,7 +209,10 @@ def _claim(output: Path, config: SampleCandidatesConfig, entries: list[ModelEntr
     Prompts may be added, since answers are kept by prompt; nothing else may change what is in the journal already.
     """
     identities = [entry.identity() for entry in entries]
-    wanted = json.loads(json.dumps({name: getattr(config, name) for name in DECISIVE} | {"models": identities}))
+    wanted = {name: getattr(config, name) for name in DECISIVE} | {"models": [entry.label for entry in entries]}
+    for identity in identities:
+        wanted |= {f"{name} of {identity['label']}": value for name, value in identity.items()}
+    wanted = json.loads(json.dumps(wanted))
     path = output / REQUEST_NAME
     if path.is_file():
         begun = read_json(path, "recipes/sample_candidates.py")
