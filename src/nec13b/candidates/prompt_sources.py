@@ -39,17 +39,12 @@ class PromptSource(DialogueSource):
 
     def rows(self, rejections: Rejections, max_characters: int) -> list[tuple[str, str, Rows]]:
         """As of dialogues; a line of text, and a row that nobody has answered, come as a dialogue's."""
-        parts = super().rows(rejections, max_characters)
-        return [
-            (
-                place,
-                name,
-                _lines_of_text(Path(place), rejections)
-                if not self.hub_name and self.kind_of_file(Path(place)) == "text"
-                else self._as_dialogues(rows),
-            )
-            for place, name, rows in parts
-        ]
+        parts = []
+        for place, name, rows in super().rows(rejections, max_characters):
+            is_text = not self.hub_name and self.kind_of_file(Path(place)) == "text"
+            read = _lines_of_text(Path(place), rejections) if is_text else self._as_dialogues(rows)
+            parts.append((place, name, read))
+        return parts
 
     def _as_dialogues(self, rows: Rows) -> Rows:
         for number, row in rows:
