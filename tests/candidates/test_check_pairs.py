@@ -16,7 +16,7 @@ def choices_of(things=THINGS):
     for thing in things:
         prompt = Dialogue([{"role": "user", "content": f"{thing}について教えてください。"}], id=thing, language="ja")
         chance = random.Random(thing)
-        text = "".join(f"{thing}は{''.join(chance.choices(KANA, k=14))}。" for _ in range(4))
+        text = "".join(f"{thing}は{''.join(chance.choices(KANA, k=18))}。" for _ in range(4))
         choices.append(chosen_pairs(prompt, [CandidateAnswer(text, {"ended": True})], ChoiceRule()))
     return choices
 
@@ -47,6 +47,14 @@ def test_checks_are_the_same_again_and_fewer_where_there_is_little_to_spoil():
     # One prompt has no other whose answer could be taken.
     kinds = [check.provenance["check"]["kind"] for check in planted_checks(choices_of(THINGS[:1]), 3, 13)]
     assert kinds == ["cut"]
+
+
+def test_the_coolest_answers_are_taken():
+    prompt = Dialogue([{"role": "user", "content": "自転車とは。"}], id="p", language="ja")
+    answers = [CandidateAnswer(choice.usable[0].text, {"ended": True, "temperature": temperature})
+               for choice, temperature in zip(choices_of(), (1.0, 0.3, 0.7))]  # fmt: skip
+    [check] = planted_checks([chosen_pairs(prompt, answers, ChoiceRule())], 3, 13)
+    assert check.first.provenance["temperature"] == 0.3
 
 
 def test_checks_are_spread_over_the_pairs():

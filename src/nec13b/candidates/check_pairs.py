@@ -15,7 +15,7 @@ from .pair_choice import Choice
 
 KINDS = ("cut", "shuffled", "other_prompt")
 SENTENCE = re.compile(r"[^。！？!?\n]+(?:[。！？!?]+[」』）)]*|\n+|\Z)|[。！？!?\n]+")
-FEWEST_CHARACTERS, FEWEST_SENTENCES = 40, 4
+FEWEST_CHARACTERS, FEWEST_SENTENCES = 80, 4
 CUT_SHARE = 0.4
 MOST_OTHERS = 200  # answers to other prompts that are looked through
 MOST_ALIKE = 0.5  # a spoiled copy of whole sentences shares most of its 3-grams; another answer may not
@@ -33,6 +33,8 @@ def planted_checks(choices: Sequence[Choice], wanted: int, seed: int) -> list[An
              if answer.provenance.get("ended", True) and len(answer.text) >= FEWEST_CHARACTERS]  # fmt: skip
     chance = random.Random(f"checks {seed}")
     chance.shuffle(whole)
+    # Hot answers of a weak model are spoiled already.
+    whole.sort(key=lambda one: one[1].provenance.get("temperature", 0))
     checks: list[AnswerPair] = []
     checked: set[str] = set()
     for choice, answer in whole:
