@@ -170,7 +170,7 @@ def test_prompts_can_be_added_but_nothing_else_be_changed(prompt_file, tmp_path)
     assert sample_candidates(config_for(prompt_file, out), Writer)["prompts"] == 13
     assert before < {pair.id for pair in read_pairs(out / "pairs.jsonl")}
     for changed, named in (
-        ({"models": ["one", "three"]}, "models,"), ({"answers": 4}, "answers of one@0.8, answers of two@1"),
+        ({"models": ["one", "three"]}, r"models\)"), ({"answers": 4}, "answers of one@0.8, answers of two@1"),
         ({"max_new_tokens": 65}, "max_new_tokens of one@0.8"), ({"check_pairs": 1}, "check_pairs"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=rf"begun with other settings \(.*{named}"):

@@ -56,7 +56,7 @@ def sample_candidates(config: SampleCandidatesConfig, opened: OpenGenerator = op
         _check_folder(output, config)
         set_aside = Rejections(output / PROMPTS_SET_ASIDE_NAME)
         prompts = read_prompts(sources, set_aside, config.max_prompt_characters, config.max_prompts)
-        identities = _claim(output, config, entries, prompts)
+        identities = _claim(output, config, entries)
         lines = Rejections(output / LINES_SET_ASIDE_NAME)
         run = SamplingRun(config, entries, prompts, AnswerJournal(output / JOURNAL_NAME, lines), opened)
         try:
@@ -202,21 +202,17 @@ def _check_folder(output: Path, config: SampleCandidatesConfig) -> None:
             (output / name).unlink(missing_ok=True)
 
 
-def _claim(output: Path, config: SampleCandidatesConfig, entries: list[ModelEntry],
-           prompts: list[Dialogue]) -> list[dict]:  # fmt: skip
+def _claim(output: Path, config: SampleCandidatesConfig, entries: list[ModelEntry]) -> list[dict[str, Any]]:
     """Notes what is asked for, and returns what the models are; raises InputError where the journal is of another run.
 
     Prompts may be added, since answers are kept by prompt; nothing else may change what is in the journal already.
     """
     identities = [entry.identity() for entry in entries]
-    wanted = {name: getattr(config, name) for name in DECISIVE} | {"models": [entry.label for entry in entries]}
-    for identity in identities:
-        wanted |= {f"{name} of {identity['label']}": value for name, value in identity.items()}
-    wanted = json.loads(json.dumps(wanted))
+    models = {identity["label"]: identity for identity in identities}
+    wanted = json.loads(json.dumps({name: getattr(config, name) for name in DECISIVE} | {"models": models}))
     path = output / REQUEST_NAME
     if path.is_file():
-        begun = read_json(path, "recipes/sample_candidates.py")
-        if other := sorted(name for name in begun.keys() | wanted.keys() if begun.get(name) != wanted.get(name)):
+        if other := _differences(read_json(path, "recipes/sample_candidates.py"), wanted):
             raise InputError(
                 f"{output} was begun with other settings ({', '.join(other)}); take those, choose another "
                 "--output_dir, or begin anew with --overwrite_output_dir true"
@@ -224,3 +220,18 @@ def _claim(output: Path, config: SampleCandidatesConfig, entries: list[ModelEntr
     else:
         write_json(path, wanted)
     return identities
+
+
+def _differences(begun: dict, wanted: dict) -> list[str]:
+    """The names of settings that are not the same; of models that are called alike, what of them."""
+    differing = [name for name in wanted if begun.get(name) != wanted[name]]
+    ours, theirs = wanted["models"], begun.get("models")
+    if "models" in differing and isinstance(theirs, dict) and theirs.keys() == ours.keys():
+        differing.remove("models")
+        differing += [
+            f"{name} of {label}"
+            for label in ours
+            for name in ours[label]
+            if ours[label][name] != theirs[label].get(name)
+        ]
+    return differing
