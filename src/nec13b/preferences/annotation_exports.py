@@ -14,7 +14,9 @@ in its `toName`), or by Choices that name one of the answers.
     {"id": 1, "data": {"prompt": "...", "answer1": "...", "answer2": "..."}, "annotations": [{"completed_by": 1,
      "result": [{"type": "pairwise", "to_name": "answer1,answer2", "value": {"selected": "left"}}]}]}
 
-Neither says how much better an answer is, so these preferences have no strength.
+Neither says how much better an answer is, so these preferences have no strength, unless the labels are the verdicts of
+our own annotation (`first_better`, `tie`, ...) on the fields `first` and `second`. Only verdicts are read here: whoever
+wants reasons and edits too takes the export back into the annotation (recipes/annotate_preferences.py).
 """
 
 from collections import defaultdict
@@ -23,15 +25,25 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from .answer_pair import AnswerPair, CandidateAnswer
-from .judgement import Judgement
+from .judgement import VERDICTS, Judgement
 from .preference_shapes import TIES, NotAPreference, named_answer, prompt_of_row
 
 ANSWER_STEMS = ("answer", "response", "completion", "generation", "reply", "candidate", "output", "text")
+OWN_ANSWERS = ("first", "second")  # as our own annotation calls them
+GRADES = tuple(verdict for verdict in VERDICTS if verdict.startswith(OWN_ANSWERS))
 BAD = ("both_bad", "bothbad", "both bad", "neither")
 
 
+class JudgedPair(NamedTuple):
+    """A pair, what was said of it, and whether that says how much better an answer is."""
+
+    pair: AnswerPair
+    judgements: list[Judgement]
+    graded: bool
+
+
 class Opinion(NamedTuple):
-    """What one annotator said: the rank of each answer, 1 the best; or, instead, `tie`, `both_bad` or `skipped`."""
+    """What one annotator said: the rank of each answer, 1 the best; or, instead, one of VERDICTS."""
 
     annotator: str
     ranks: dict[str, float]
@@ -39,7 +51,7 @@ class Opinion(NamedTuple):
     time: str = ""
 
 
-def judged_pairs(row: dict, shape: str, ranked: str, name: str) -> list[tuple[AnswerPair, list[Judgement]]]:
+def judged_pairs(row: dict, shape: str, ranked: str, name: str) -> list[JudgedPair]:
     """The pairs of an exported record or task, each with what was said of it.
 
     Args:
@@ -68,11 +80,15 @@ def judged_pairs(row: dict, shape: str, ranked: str, name: str) -> list[tuple[An
     for number, (one, other) in enumerate(pairs, start=1):
         own = name if len(pairs) == 1 else f"{name}#{number}"
         pair = AnswerPair(own, prompt, _candidate(fields, one), _candidate(fields, other))
-        judged.append((pair, [_judgement(own, opinion, one, other) for opinion in opinions]))
+        judgements = [_judgement(own, opinion, one, other) for opinion in opinions]
+        judged.append(JudgedPair(pair, judgements, any(opinion.instead in GRADES for opinion in opinions)))
     return judged
 
 
 def _answer_fields(fields: dict) -> Iterator[str]:
+    if all(isinstance(fields.get(name), str) for name in OWN_ANSWERS):
+        yield from OWN_ANSWERS
+        return
     for name, value in fields.items():
         if isinstance(value, str) and str(name).lower().startswith(ANSWER_STEMS):
             yield name
@@ -119,6 +135,8 @@ def _opinion(annotator: str, value: Any, names: list[str], time: str = "") -> Op
         return Opinion(annotator, ranks, time=time) if ranks else None
     if not isinstance(value, str):
         return None
+    if tuple(names) == OWN_ANSWERS and value in VERDICTS:
+        return Opinion(annotator, {}, value, time)
     if value.strip().lower() in BAD:
         return Opinion(annotator, {}, "both_bad", time)
     if value.strip().lower() in TIES:
@@ -207,9 +225,10 @@ def _label_studio(row: dict):
 
 
 def _result(annotator: str, result: dict, names: list[str], time: str) -> Opinion | None:
-    value = result.get("value")
+    value, meta = result.get("value"), result.get("meta")
     if not isinstance(value, dict):
         return None
+    annotator = str(meta.get("annotator") or annotator) if isinstance(meta, dict) else annotator
     if result.get("type") == "pairwise":
         to_name = result.get("to_name")
         sides = to_name.split(",") if isinstance(to_name, str) else to_name
