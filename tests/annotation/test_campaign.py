@@ -40,8 +40,9 @@ def judged(campaign: Campaign, annotator: str) -> str:
 
 def test_each_task_goes_to_so_many_people(campaign_of):
     campaign = campaign_of(6, judgements_per_task=2)
-    while any([campaign.task_for(name) and judged(campaign, name) for name in PEOPLE]):
-        pass
+    for name in PEOPLE * 6:
+        if campaign.task_for(name):
+            judged(campaign, name)
     assert Counter(one.task for one in campaign.judgements()) == {f"t{i}": 2 for i in range(6)}
     assert len({(one.task, one.annotator) for one in campaign.judgements()}) == 12
     assert campaign.progress_of("ken").left == 0

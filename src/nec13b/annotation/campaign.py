@@ -168,8 +168,8 @@ class Campaign:
             seconds: how long the page was looked at, as the page says.
 
         Returns:
-            `recorded`; `known`, this token's, or this person's, judgement of the task stands already; `too_late`, others
-            have judged in the meantime; `strange`, nothing was shown under the token.
+            `recorded`; `known`, this token's, or this person's, judgement of the task stands already; `too_late`,
+            others have judged in the meantime; `strange`, nothing was shown under the token.
         """
         with self.log.writing() as connection:
             shown = _shown_row(connection, token, annotator)
@@ -217,7 +217,7 @@ class Campaign:
         """What somebody had said of a task before they took it back; None where they had not."""
         with self.log.reading() as connection:
             row = connection.execute(
-                "SELECT * FROM events WHERE annotator = ? AND task = ? AND kind = 'judged' ORDER BY number DESC LIMIT 1",
+                "SELECT * FROM events WHERE annotator = ? AND task = ? AND kind = 'judged' ORDER BY number DESC",
                 (annotator, task),
             ).fetchone()
             return row and _judgement(row)
@@ -239,8 +239,8 @@ class Campaign:
 
     def _judged_and_wanted(self, connection: sqlite3.Connection) -> tuple[int, int]:
         judged, tasks = connection.execute(
-            "SELECT coalesce(sum(min(?, (SELECT count(*) FROM current WHERE task = tasks.id AND counts))), 0), count(*) "
-            "FROM tasks WHERE open AND NOT is_check",
+            "SELECT coalesce(sum(min(?, (SELECT count(*) FROM current WHERE task = tasks.id AND counts))), 0), "
+            "count(*) FROM tasks WHERE open AND NOT is_check",
             (self.judgements_per_task,),
         ).fetchone()
         return judged, tasks * self.judgements_per_task
@@ -265,7 +265,7 @@ class Campaign:
     def take_in_judgement(
         self, task: str, annotator: str, content: dict[str, Any], counts: bool, seconds: float | None, time: str
     ) -> str:
-        """Takes note of a judgement that was made elsewhere; `recorded`, `known`, or `strange` where there is no such task.
+        """Takes note of a judgement that was made elsewhere: `recorded`, `known`, or `strange`, as of an unknown task.
 
         The same judgement, taken in once more, is known; and so is another one of the same person on the same task.
         """
@@ -323,7 +323,8 @@ class Campaign:
     ) -> None:
         time = time or datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="milliseconds")
         connection.execute(
-            "INSERT INTO events (kind, token, task, annotator, content, counts, seconds, time) VALUES (?,?,?,?,?,?,?,?)",
+            "INSERT INTO events (kind, token, task, annotator, content, counts, seconds, time) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (kind, token, task, annotator, json.dumps(content or {}), counts, seconds, time),
         )
 
