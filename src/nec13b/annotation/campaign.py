@@ -256,6 +256,12 @@ class Campaign:
         with self.log.reading() as connection:
             return [_judgement(row) for row in connection.execute("SELECT * FROM current ORDER BY number")]
 
+    def decisions_after(self, number: int) -> list[tuple[str, StoredJudgement]]:
+        """What was judged, or taken back, after an event, in order: (`judged` or `undone`, it)."""
+        query = "SELECT * FROM events WHERE number > ? AND kind IN ('judged', 'undone') ORDER BY number"
+        with self.log.reading() as connection:
+            return [(row["kind"], _judgement(row)) for row in connection.execute(query, (number,))]
+
     def counts_by_annotator(self, kind: str) -> dict[str, int]:
         """How many events of a kind (`undone`, `late`) each person has."""
         with self.log.reading() as connection:

@@ -1,0 +1,1 @@
+FORMATS = ("jsonl", "datasets", "argilla", "label_studio")
