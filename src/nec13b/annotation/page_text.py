@@ -1,7 +1,7 @@
 """Text of models and of the web as a page shows it: every character as what it is, none obeyed.
 
-Jinja escapes HTML. Beyond that, some characters do not show and still act: marks of direction turn a line around, others
-have no width and hide words or letters. They appear as their names.
+Jinja escapes HTML. Beyond that, some characters do not show and still act: marks of direction turn a line around,
+others have no width and hide words or letters. They appear as their names.
 """
 
 import re
@@ -11,9 +11,9 @@ from markupsafe import Markup, escape
 
 JOINERS = "\u200c\u200d"  # of emoji, and of scripts that join their letters
 NAMES = {
-    "\u200b": "ZWSP", "\u200e": "LRM", "\u200f": "RLM", "\u061c": "ALM", "\u202a": "LRE", "\u202b": "RLE", "\u202c": "PDF",
-    "\u202d": "LRO", "\u202e": "RLO", "\u2060": "WJ", "\u2066": "LRI", "\u2067": "RLI", "\u2068": "FSI", "\u2069": "PDI",
-    "\ufeff": "BOM", "\u00ad": "SHY", "\x00": "NUL", "\x1b": "ESC", "\x7f": "DEL",
+    "\u200b": "ZWSP", "\u200e": "LRM", "\u200f": "RLM", "\u061c": "ALM", "\u202a": "LRE", "\u202b": "RLE",
+    "\u202c": "PDF", "\u202d": "LRO", "\u202e": "RLO", "\u2060": "WJ", "\u2066": "LRI", "\u2067": "RLI",
+    "\u2068": "FSI", "\u2069": "PDI", "\ufeff": "BOM", "\u00ad": "SHY", "\x00": "NUL", "\x1b": "ESC", "\x7f": "DEL",
 }  # fmt: skip
 # Letters by their class, and yet nothing is to be seen of them.
 BLANK = "\u115f\u1160\u3164\uffa0\u2800\u2028\u2029"

@@ -1,8 +1,8 @@
 """What is asked about a dialogue that a model wrote: take it, mend it, or leave it out.
 
 The decisions go where the amplification looks for them, `reviewed.jsonl` in its folder. Each is in the campaign's file
-first; its line carries the token of the page, so that a line which a power cut kept from being written is written at the
-next start, and none is written twice.
+first; its line carries the token of the page, so that a line which a power cut kept from being written is written at
+the next start, and none is written twice.
 """
 
 import json

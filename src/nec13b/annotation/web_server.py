@@ -32,8 +32,8 @@ def serve(config: AnnotatePreferencesConfig, campaign: Campaign, questions: Ques
     logins = logins_of_environment(config.logins_variable)
     if logins is None and (config.host not in LOOPBACK or config.allowed_hosts):
         raise InputError(
-            f"a page that others can reach needs logins: set {config.logins_variable} to name:password,name:password or "
-            "to the path of a file of them (docs/annotation.md)"
+            f"a page that others can reach needs logins: set {config.logins_variable} to name:password,name:password "
+            "or to the path of a file of them (docs/annotation.md)"
         )
     # A foreign page may give its own name this machine's address; so on this machine only its own names are answered.
     hosts = config.allowed_hosts or ([*LOOPBACK, "[::1]"] if config.host in LOOPBACK else ["*"])
