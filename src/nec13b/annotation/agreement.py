@@ -56,7 +56,7 @@ def alpha_interval(
 
 
 def _coincidences(units: Sequence[Iterable[Hashable]], values: Sequence[Hashable]) -> np.ndarray:
-    """A matrix of pairs of values for each unit with at least two, which sums to their number: (units, values, values)."""
+    """A matrix of the pairs of values of each unit that has two at least; it sums to their number."""
     place = {value: i for i, value in enumerate(values)}
     matrices = []
     for unit in units:

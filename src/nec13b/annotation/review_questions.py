@@ -40,26 +40,26 @@ class ReviewQuestions:
     template = "review.html.j2"
 
     def __init__(self, folder: Path):
-        self.queue, self.decisions = folder / QUEUE_NAME, folder / DECISIONS_NAME
+        self.path, self.decisions = folder / QUEUE_NAME, folder / DECISIONS_NAME
         self._lock, self._known, self._number = threading.Lock(), None, 0
 
     def tasks(self) -> list[Task]:
         """The dialogues that await review; raises InputError with the line of one that is none."""
         tasks = []
         try:
-            with self.queue.open(encoding="utf-8") as file:
+            with self.path.open(encoding="utf-8") as file:
                 for number, line in enumerate(file, start=1):
                     if line.strip():
                         try:
                             tasks.append(_task_of_row(json.loads(line)))
                         except (ValueError, TypeError, KeyError):
                             raise InputError(
-                                f"{self.queue}, line {number} is no dialogue that awaits review; "
+                                f"{self.path}, line {number} is no dialogue that awaits review; "
                                 "make the file anew with recipes/augment_dialogues.py"
                             ) from None
         except OSError as error:
             raise InputError(
-                f"{self.queue} cannot be read ({error.strerror}); recipes/augment_dialogues.py makes it"
+                f"{self.path} cannot be read ({error.strerror}); recipes/augment_dialogues.py makes it"
             ) from None
         return tasks
 
