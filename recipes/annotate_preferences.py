@@ -68,7 +68,7 @@ def main() -> None:
         written.append(write_report(output, report))
         print(f"{report['judged']:,} of {report['wanted']:,} judgements, {report['preferences']:,} preferences")
         print("\n".join(map(str, written)))
-        print(f"\nNext: python recipes/prepare_preferences.py --preferences {output}/preferences.jsonl")
+        print(f"\nNext: python recipes/prepare_preferences.py --preferences {output}")
     record.write(output)
 
 

@@ -36,7 +36,7 @@ class PairQuestions:
         pair, first = pair_of_row(task.row), first_shown(task.id, annotator)
         answers = [pair.first, pair.second] if first == "first" else [pair.second, pair.first]
         said = before.content if before else {}
-        choice = _turned(said["verdict"], first) if said.get("verdict") else ""
+        choice = turned(said["verdict"], first) if said.get("verdict") else ""
         return {
             "prompt": pair.prompt,
             "answers": [
@@ -65,7 +65,7 @@ class PairQuestions:
         choice = form.get("choice", "")
         if choice not in CHOICES:
             raise UnusableForm("choose_first")
-        verdict = _turned(choice, first)
+        verdict = turned(choice, first)
         edited = ""
         if form.get("edit") == choice[0].upper() and choice[:2] in ("a_", "b_"):
             better = pair.first if verdict.startswith("first") else pair.second
@@ -110,7 +110,7 @@ def judgement_of(stored: StoredJudgement) -> Judgement:
     )
 
 
-def _turned(verdict: str, first: str) -> str:
+def turned(verdict: str, first: str) -> str:
     """Between what the page calls a choice and the pair's own verdict, in both directions."""
     a, b = ("first", "second") if first == "first" else ("second", "first")
     for one, other in ((f"{a}_", "a_"), (f"{b}_", "b_")):
