@@ -1,7 +1,6 @@
 """Campaigns of a few pairs, in a folder of their own."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -49,14 +48,10 @@ def campaign_of_pairs(tmp_path, pair_rows):
 
     def make(count: int, checks: int = 0, **settings) -> tuple[Campaign, PairQuestions]:
         path = tmp_path / "pairs.jsonl"
-        write_lines(path, pair_rows(count, checks))
+        path.write_text("".join(json.dumps(row) + "\n" for row in pair_rows(count, checks)))
         questions = PairQuestions(str(path))
         campaign = Campaign(tmp_path / "campaign.sqlite", **{"judgements_per_task": 2, **settings})
         campaign.take_in(questions.tasks())
         return campaign, questions
 
     return make
-
-
-def write_lines(path: Path, rows: list[dict]) -> None:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
