@@ -27,7 +27,7 @@ def test_judgements_from_elsewhere_make_preferences_and_a_report(run_recipe, sai
     assert (outcome.status, outcome.err) == (0, "")
     assert "4 of 20 judgements, 2 preferences" in outcome.out
     rows = [json.loads(line) for line in (folder / "preferences.jsonl").open(encoding="utf-8")]
-    assert [(row["id"], row["strength"]) for row in rows] == [("sample/rice", "clear"), ("sample/keigo", "clear")]
+    assert [(row["id"], row["strength"]) for row in rows] == [("sample/keigo", "clear"), ("sample/rice", "clear")]
     record = json.loads((folder / "run.json").read_text())
     assert record["counts"] == {"pairs": 10, "judged": 4, "wanted": 20, "preferences": 2}
     assert record["inputs"]["tasks"].startswith("sha256:")
