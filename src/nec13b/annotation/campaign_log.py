@@ -71,12 +71,13 @@ class CampaignLog:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with contextlib.closing(self._connected()) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version > FORMAT:
-                    raise InputError(f"{path} was written by a later version of nec13b; update nec13b")
-                connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
+            # Kept open, since the last connection to close would take the write-ahead log down with it, each time.
+            self._kept_open = connection = self._connected()
+            connection.execute("PRAGMA journal_mode=WAL")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > FORMAT:
+                raise InputError(f"{path} was written by a later version of nec13b; update nec13b")
+            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
         except sqlite3.DatabaseError as error:
             raise InputError(f"{path} cannot be used as a campaign ({error}); choose another --output_dir") from None
 
