@@ -118,8 +118,8 @@ class AlignConfig(PreferenceSettings, TuningSettings, DPOConfig):
             raise InputError(f"{of_samples[0]} looks at the model's own answers; set eval_samples above 0")
         if of_samples and self.layout.strategy not in ("single", "ddp"):
             raise InputError(
-                f"{of_samples[0]} looks at the model's own answers, which sharded weights cannot give while they train; "
-                "max_chosen_drop and max_falls can watch this run"
+                f"{of_samples[0]} looks at the model's own answers, which sharded weights cannot give while they "
+                "train; max_chosen_drop and max_falls can watch this run"
             )
         if "max_kl" in self.limits and not self.keeps_reference:
             raise InputError(

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..chat_tuning.adapters import lora_config
 from ..chat_tuning.base_model import load_base
 from ..chat_tuning.stage_run import Start, TuningStage, run_stage
-from ..dialogues.prepared_dialogues import REJECTED_NAME
+from ..dialogues.prepared_folder import REJECTED_NAME
 from ..preferences.prepared_preferences import PreferenceRejections, prepared_preferences
 from ..run_record import RunRecord
 from .align_config import AlignConfig
@@ -87,8 +87,10 @@ def measure(
     accuracies = {name: value for row in history for name, value in row.items()
                   if name.startswith("eval_") and name.endswith("_accuracy")}  # fmt: skip
     record.update("metrics", accuracy={name[5:-9]: value for name, value in sorted(accuracies.items())})
-    lines = [f"held-out accuracy {first['held_out_accuracy']:.1%} -> {last['held_out_accuracy']:.1%}, margin "
-             f"{last['held_out_margin']:.3f}; chosen answers {last['held_out_chosen_ratio']:+.3f} nats a token"]  # fmt: skip
+    lines = [
+        f"held-out accuracy {first['held_out_accuracy']:.1%} -> {last['held_out_accuracy']:.1%}, margin "
+        f"{last['held_out_margin']:.3f}; chosen answers {last['held_out_chosen_ratio']:+.3f} nats a token"
+    ]
     if "length" in first:
         kl = f", KL to the reference {last['kl']:.4f} +- {last['kl_error']:.4f} nats a token" if "kl" in last else ""
         lines.append(f"own answers: {first['length']:.0f} -> {last['length']:.0f} tokens{kl}")

@@ -6,6 +6,7 @@ preference is left out and counted.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -149,9 +150,13 @@ def encoded_preference(
     both = [
         _until_the_end_of_turn(tokenizer, [*prompt, *answer]) for answer in (preference.chosen, preference.rejected)
     ]
-    shared = len(os.path.commonprefix([list(asked["input_ids"]), *both]))
+    shared = sum(1 for _ in itertools.takewhile(_all_equal, zip(asked["input_ids"], *both)))
     chosen, rejected = (ids[shared:] for ids in both)
     return {"prompt_ids": both[0][:shared], "chosen_ids": chosen, "rejected_ids": rejected}
+
+
+def _all_equal(tokens: tuple[int, ...]) -> bool:
+    return len(set(tokens)) == 1
 
 
 def _until_the_end_of_turn(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> list[int]:

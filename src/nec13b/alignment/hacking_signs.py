@@ -1,11 +1,12 @@
 """Signs that a model has found its reward without becoming better, and the end of the run that shows one.
 
 DPO can raise every margin while the answers get long, odd or unlikely (Rafailov et al., arXiv:2406.02900). Four signs
-are watched, each with a limit of its own: the KL to the reference, the length of the model's own answers, the likelihood
-of the chosen ones, and held-out accuracy that falls. An evaluation comes before the checkpoint of its step, so the
+are watched, each with a limit of its own: the KL to the reference, the length of the model's own answers, how likely
+the chosen ones are, and held-out accuracy that falls. An evaluation comes before the checkpoint of its step, so the
 newest checkpoint on disk is one that showed no sign.
 """
 
+import itertools
 from pathlib import Path
 
 from ..errors import InputError
@@ -45,7 +46,7 @@ def sign_of_hacking(rows: list[dict], limits: dict[str, float]) -> tuple[str, in
     falls = int(limits.get("max_falls", 0))
     if falls and len(rows) > falls:
         curve = [row["held_out_accuracy"] for row in rows[-falls - 1 :]]
-        if all(later < earlier for earlier, later in zip(curve, curve[1:])):
+        if all(later < earlier for earlier, later in itertools.pairwise(curve)):
             shares = " > ".join(f"{share:.1%}" for share in curve)
             return f"held-out accuracy has fallen {falls} times in a row ({shares})", rows[-falls - 1]["step"]
     return None

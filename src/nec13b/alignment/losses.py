@@ -19,7 +19,7 @@ LOSSES = {
     "sppo_hard": "r drawn to +-1 / (2 beta) (SPPO, Wu et al., arXiv:2405.00675)",
     "aot": "the sorted margins of a batch against the reference's (AOT, Melnyk et al., arXiv:2406.05882)",
     "aot_unpaired": "the same of unpaired answers",
-    "apo_zero": "chosen up, rejected down, each anchored to the reference (APO, D'Oosterlinck et al., arXiv:2408.06266)",
+    "apo_zero": "chosen up, rejected down, anchored to the reference (APO, D'Oosterlinck et al., arXiv:2408.06266)",
     "apo_down": "both down, rejected more: for answers worse than the model's own (the same)",
     "discopop": "a blend of logistic and exponential loss that was found by search (Lu et al., arXiv:2406.08414)",
     "sft": "the chosen answer's own cross-entropy, to be mixed with another one",

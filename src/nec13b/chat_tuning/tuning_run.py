@@ -5,7 +5,8 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..dialogues.prepared_dialogues import REJECTED_NAME, DialogueRejections, prepared_dialogues
+from ..dialogues.prepared_dialogues import prepared_dialogues
+from ..dialogues.prepared_folder import REJECTED_NAME, DialogueRejections
 from ..run_record import RunRecord
 from .adapters import lora_config
 from .answers import Answer, answers
