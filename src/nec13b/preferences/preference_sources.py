@@ -192,14 +192,17 @@ class _SourceReader:
                 yield from self._usable(preference, at, row)
 
     def _exported(self, row: dict, shape: str, at: RowPlace) -> Iterator[Preference]:
-        for pair, judgements in judged_pairs(row, shape, self.source.ranked, at.id):
+        for pair, judgements, graded in judged_pairs(row, shape, self.source.ranked, at.id):
             outcome = preference_of_pair(pair, judgements, self.rule)
             if not isinstance(outcome, Preference):
                 self._reject(at, outcome.reason, outcome.detail, row)
                 continue
-            provenance = {name: value for name, value in outcome.provenance.items() if name != "mean_score"}
+            # Where nobody said how much better an answer is, neither the mean nor the strength says it.
+            left_out = () if graded else ("mean_score",)
+            provenance = {name: value for name, value in outcome.provenance.items() if name not in left_out}
             written = WrittenPreference(outcome.prompt, outcome.chosen, outcome.rejected, provenance)
-            yield self._preference(row, written, pair.id)
+            preference = self._preference(row, written, pair.id)
+            yield replace(preference, strength=outcome.strength) if graded else preference
 
     def _preference(self, row: dict, written: WrittenPreference, own_id: str) -> Preference:
         known = row.get("provenance") if isinstance(row.get("provenance"), dict) else {}
