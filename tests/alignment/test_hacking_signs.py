@@ -65,6 +65,12 @@ def test_scores_are_sums_over_pairs(torch_tensors):
     assert HeldOutScores().metrics("x") == {}
 
 
+def test_rounding_is_no_preference(torch_tensors):
+    ratios, tokens = torch_tensors
+    assert pair_scores(ratios * 1e-6, tokens, 0.1)[:, 1].tolist() == [0.5, 0.5, 0.5]
+    assert pair_scores(ratios, tokens, 0.1)[:, 1].tolist() == [1.0, 0.5, 0.0]
+
+
 @pytest.fixture
 def torch_tensors():
     """Log-ratios and lengths of three pairs: chosen 2, 1, -1; rejected -1, 1, 0."""

@@ -57,7 +57,7 @@ def test_it_writes_what_it_promises_and_resumes_nothing(run_recipe, aligning, tm
 
 
 def test_a_sign_of_reward_hacking_ends_in_one_line(run_recipe, aligning, tmp_path):
-    flags = ["--adapter", "lora", "--max_kl", "1e-12"]
+    flags = ["--adapter", "lora", "--reference", "adapter_off", "--max_kl", "1e-12"]
     outcome = run_recipe("align", *aligning, *flags, "--output_dir", tmp_path / "run")
     assert outcome.status == 2
     assert outcome.err.count("\n") == 1
@@ -73,6 +73,7 @@ def test_a_sign_of_reward_hacking_ends_in_one_line(run_recipe, aligning, tmp_pat
         (["--max_length", "512"], "longer than the window"),
         (["--adapter", "qlora"], "needs a GPU"),
         (["--reference", "adapter_off"], "needs an adapter"),
+        (["--held_out_fraction", "0", "--max_chosen_drop", "1"], "there are none; raise held_out_fraction"),
         (["--loss_type", "sigmoyd"], "there is no loss 'sigmoyd'"),
     ],
 )
