@@ -148,24 +148,11 @@ def test_it_goes_on_where_it_stopped(tiny_checkpoint, tmp_path, preferences_file
         run_alignment(config(tiny_checkpoint, tmp_path / "parts", preferences_file, beta=0.2, **flags))
 
 
-@pytest.mark.parametrize(
-    ("limit", "message"),
-    [
-        ({"max_kl": 1e-9}, "above max_kl"),
-        ({"max_chosen_drop": 1e-9}, "chosen answers lost"),
-        ({"max_length_ratio": 1e-9}, "as long as before the first step"),
-    ],
-)
-def test_a_sign_of_reward_hacking_ends_the_run(tiny_checkpoint, tmp_path, preferences_file, limit, message):
+def test_a_sign_of_reward_hacking_ends_the_run(tiny_checkpoint, tmp_path, preferences_file):
     output = tmp_path / "run"
-    # Both answers are made less likely: the loss is that of apo_down.
-    settings = config(tiny_checkpoint, output, preferences_file, adapter="lora", loss_type=["apo_down"], eval_steps=2,
-                      save_steps=2, **(limit | {"eval_on_start": True}))  # fmt: skip
-    if "max_length_ratio" in limit:
-        with pytest.raises(InputError, match="ends at step 0"):
-            run_alignment(settings)
-        return
-    with pytest.raises(InputError, match=message) as stopped:
+    settings = config(tiny_checkpoint, output, preferences_file, adapter="lora", reference="adapter_off", max_kl=1e-9,
+                      eval_steps=2, save_steps=2)  # fmt: skip
+    with pytest.raises(InputError, match="above max_kl") as stopped:
         run_alignment(settings)
     assert "ends at step 2" in str(stopped.value)
     assert "no checkpoint is from before" in str(stopped.value)

@@ -91,7 +91,9 @@ class AlignPlan:
 
     def to_dict(self) -> dict:
         """Everything in JSON's types."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        values["shape"]["parameters"] = self.shape.parameters
+        return values
 
     def page(self) -> str:
         """For people."""
