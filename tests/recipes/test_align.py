@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,18 +87,33 @@ def test_mistakes_end_in_one_line(run_recipe, aligning, tmp_path, flags, message
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("layout", "flags"),
+    "flags",
     [
-        ("cpu_2proc", ["--adapter", "lora", "--reference", "adapter_off"]),
-        ("fsdp_1x8", ["--reference", "precomputed"]),
-        ("fsdp_1x8", ["--reference", "model"]),
-        ("fsdp_1x8", ["--adapter", "lora", "--reference", "adapter_off"]),
+        ["--reference", "precomputed"],
+        ["--reference", "model"],
+        ["--adapter", "lora", "--reference", "adapter_off"],
     ],
 )
-def test_on_two_processes_it_follows_one(command, run_recipe, aligning, tmp_path, layout, flags):
+def test_sharded_over_two_processes_it_follows_one(command, run_recipe, aligning, tmp_path, flags):
     outcome = run_recipe("align", *aligning, *flags, "--output_dir", tmp_path / "one")
     assert outcome.status == 0, outcome.err
-    run(command(layout, 2, [*aligning, *flags], "align"))
+    run(command("fsdp_1x8", 2, [*aligning, *flags], "align"))
+    assert_follows(tmp_path)
+
+
+@pytest.mark.slow
+def test_two_copies_follow_one(root, run_recipe, aligning, tmp_path):
+    flags = [*aligning, "--adapter", "lora", "--reference", "precomputed"]
+    outcome = run_recipe("align", *flags, "--output_dir", tmp_path / "one")
+    assert outcome.status == 0, outcome.err
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
+    launcher += [str(root / "accelerate_configs" / "cpu_2proc.yaml"), "--main_process_port", "0"]
+    run([*launcher, str(root / "recipes" / "align.py"), *flags, "--output_dir", str(tmp_path / "run")])
+    assert_follows(tmp_path)
+
+
+def assert_follows(tmp_path):
+    """The run in `run` has the losses and the held-out figures of that in `one`."""
     assert_same(losses(tmp_path / "run"), losses(tmp_path / "one"))
     metrics = [json.loads((tmp_path / name / "run.json").read_text())["metrics"]["at_end"] for name in ("run", "one")]
     assert metrics[0]["held_out_accuracy"] == metrics[1]["held_out_accuracy"]

@@ -1,6 +1,7 @@
 """trl's DPOTrainer with held-out scores that are exact, drift by own answers, and an end at signs of reward hacking."""
 
 import contextlib
+import sys
 
 import torch
 from accelerate.utils import broadcast_object_list
@@ -117,6 +118,7 @@ class AlignTrainer(TrlTrainer, DPOTrainer):
         if "length" in row:
             line += f"; answers of {row['length']:.0f} tokens"
         tqdm.write(f"{line} at step {self.state.global_step:,}")
+        sys.stdout.flush()
 
     # ---- Own answers ----
 
