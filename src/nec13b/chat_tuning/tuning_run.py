@@ -12,7 +12,8 @@ from datasets import disable_progress_bars
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..dialogues.dialogue import Message
-from ..dialogues.prepared_dialogues import REJECTED_NAME, DialogueRejections, prepared_dialogues
+from ..dialogues.prepared_dialogues import prepared_dialogues
+from ..dialogues.prepared_folder import REJECTED_NAME, DialogueRejections
 from ..errors import InputError
 from ..llama_conversion import load_as_nec13b
 from ..pretraining.callbacks import read_metrics

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..corpus.languages import identify_language
 from .dialogue import Dialogue
-from .dialogue_sources import DialogueSource, files_of_dialogues
+from .dialogue_sources import DialogueSource
 from .leaked_marks import without_code
 
 FORMAT = "nec13b-dialogues-1"
@@ -27,7 +27,7 @@ class DialogueTally:
 
     def __init__(self, sources: list[DialogueSource]):
         self.sources = {source.label: Counter() for source in sources}
-        self._label_of_file = {path: source.label for source in sources for path, _ in files_of_dialogues(source)}
+        self._label_of_file = {path: source.label for source in sources for path, _ in source.files()}
         self.exchanges: Counter[int] = Counter()
         self.lengths: dict[str, Counter[int]] = {"user": Counter(), "assistant": Counter()}
         self.languages: Counter[str] = Counter()
