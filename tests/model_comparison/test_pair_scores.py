@@ -13,7 +13,10 @@ from nec13b.preferences.preference import Preference
 def loaded(tiny_checkpoint):
     import nec13b  # noqa: F401  registers the model
 
-    return (AutoModelForCausalLM.from_pretrained(tiny_checkpoint).eval(), AutoTokenizer.from_pretrained(tiny_checkpoint))
+    return (
+        AutoModelForCausalLM.from_pretrained(tiny_checkpoint).eval(),
+        AutoTokenizer.from_pretrained(tiny_checkpoint),
+    )
 
 
 def pair(prompt: str, chosen: str, rejected: str) -> Preference:

@@ -8,7 +8,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from nec13b.model_comparison.sampled_divergence import divergence, sampled_answers
 
-PROMPTS = [[{"role": "user", "content": text}] for text in ("こんにちは。", "Say something about the sea, please.", "はい")]
+PROMPTS = [
+    [{"role": "user", "content": text}] for text in ("こんにちは。", "Say something about the sea, please.", "はい")
+]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from ..chat.chat_model import ChatModel, load_chat_model
 from ..chat.settings import parse_chat_settings
 from ..chat_tuning.answers import answers
 from ..corpus import Rejections
-from ..dialogues.prepared_dialogues import DialogueRejections
 from ..preferences.preference import Preference
 from ..preferences.prepared_preferences import prepared_preferences
 from ..run_record import RunRecord, alone_in, claim_made_dir, write_json
@@ -33,6 +32,7 @@ from .row_journal import RowJournal
 
 ANSWERS_NAME, SCORES_NAME, VERDICTS_NAME = JOURNALS = ("answers.jsonl", "pair_scores.jsonl", "verdicts.jsonl")
 REPORT_NAME, PAGE_NAME, REJECTED_NAME = "report.json", "report.html", "rejected.jsonl"
+DECISIVE_SETTINGS = ("max_new_tokens", "temperature", "top_p", "seed", "max_length", "dtype")
 PAIRS_AT_ONCE = 64  # between two writes of the journal
 SAMPLED_BYTES = 1 << 20
 
@@ -43,42 +43,46 @@ def compare_side_by_side(config: SideBySideConfig) -> dict:
     Raises:
         InputError: a checkpoint, the prompts or the pairs cannot be read, or the folder holds another comparison.
     """
+    config.check_preference_settings()
     output = Path(config.output_dir)
+    prompts, pairs = read_comparison_prompts(config.prompts, Rejections()), held_out_pairs(config)
+    request = {
+        "models": {label: [path, fingerprint_of_checkpoint(path)] for label, path in config.checkpoints().items()},
+        "prompts": _digest([prompt.__dict__ for prompt in prompts]),
+        "pairs": _digest([pair.key for pair in pairs]),
+        "settings": {name: getattr(config, name) for name in DECISIVE_SETTINGS},
+    }
+    claim = claim_made_dir(output, request, config.overwrite_output_dir)
     with alone_in(output):
-        record = RunRecord("side_by_side", config, config.seed)
-        rejections = Rejections(output / REJECTED_NAME)
-        prompts = read_comparison_prompts(config.prompts, rejections)
-        if rejections.counts:
-            print(f"prompts set aside: {rejections}; see {rejections.path}")
-        pairs = held_out_pairs(config)
-        checkpoints = config.checkpoints()
-        request = {
-            "models": {label: [path, fingerprint_of_checkpoint(path)] for label, path in checkpoints.items()},
-            "prompts": _digest([prompt.__dict__ for prompt in prompts]),
-            "pairs": _digest([pair.key for pair in pairs]),
-            "settings": {name: getattr(config, name) for name in ("max_new_tokens", "temperature", "top_p", "seed",
-                         "max_length", "dtype", "judge_model")},
-        }  # fmt: skip
-        if claim := claim_made_dir(output, request, config.overwrite_output_dir):
+        if claim:
             for name in JOURNALS:
                 (output / name).unlink(missing_ok=True)
             write_json(*claim)  # the journals tell how far it has come
-        journal = RowJournal(output / ANSWERS_NAME, ("model", "prompt_id"))
-        scores = RowJournal(output / SCORES_NAME, ("model", "pair"))
-        verdicts = RowJournal(output / VERDICTS_NAME, ("model", "prompt_id"))
-        print(f"{len(prompts):,} prompts, {len(pairs):,} held-out pairs, {len(checkpoints)} models", flush=True)
-        for label, path in checkpoints.items():
-            ask(config, label, path, prompts, pairs, journal, scores)
-        if config.judge_model:
-            judge(config, prompts, journal, verdicts)
-        report = comparison_report(checkpoints, prompts, pairs, journal.rows, scores.rows, verdicts.rows)
-        print(*report_lines(report), sep="\n")
-        write_json(output / REPORT_NAME, report)
-        write_comparison_page(output / PAGE_NAME, report, prompts, journal.rows, verdicts.rows, config)
-        record.update("inputs", **{key: request[key] for key in ("models", "prompts", "pairs")})
-        record.update("counts", prompts=len(prompts), pairs=len(pairs), set_aside=dict(rejections.counts))
-        record.update("metrics", **{key: report[key] for key in ("answers", "preferences", "difference")})
-        record.write(output)
+        return _compare(config, output, prompts, pairs, request)
+
+
+def _compare(
+    config: SideBySideConfig, output: Path, prompts: list[ComparisonPrompt], pairs: list[Preference], request: dict
+) -> dict:
+    record, rejections = RunRecord("side_by_side", config, config.seed), Rejections(output / REJECTED_NAME)
+    read_comparison_prompts(config.prompts, rejections)  # once more, to write down what was set aside
+    if rejections.counts:
+        print(f"prompts set aside: {rejections}; see {rejections.path}")
+    checkpoints = config.checkpoints()
+    print(f"{len(prompts):,} prompts, {len(pairs):,} held-out pairs, {len(checkpoints)} models", flush=True)
+    journal = RowJournal(output / ANSWERS_NAME, ("model", "prompt_id"))
+    scores = RowJournal(output / SCORES_NAME, ("model", "pair"))
+    for label, path in checkpoints.items():
+        ask(config, label, path, prompts, pairs, journal, scores)
+    verdicts = judge(config, prompts, journal, RowJournal(output / VERDICTS_NAME, ("judge", "model", "prompt_id")))
+    report = comparison_report(checkpoints, prompts, pairs, journal.rows, scores.rows, verdicts)
+    print(*report_lines(report), sep="\n")
+    write_json(output / REPORT_NAME, report)
+    write_comparison_page(output / PAGE_NAME, report, prompts, journal.rows, verdicts, config)
+    record.update("inputs", **{key: request[key] for key in ("models", "prompts", "pairs")})
+    record.update("counts", prompts=len(prompts), pairs=len(pairs), set_aside=dict(rejections.counts))
+    record.update("metrics", **{key: report[key] for key in ("answers", "preferences", "difference")})
+    record.write(output)
     print(f"\n{output / PAGE_NAME}   side by side\n{output / REPORT_NAME}   the numbers\n{output / ANSWERS_NAME}")
     return report
 
@@ -87,7 +91,7 @@ def held_out_pairs(config: SideBySideConfig) -> list[Preference]:
     """The held-out preferences: those that an alignment with the same settings has not learned from."""
     if not config.pairs:
         return []
-    return prepared_preferences(config, None, DialogueRejections()).held_out[: config.pairs]
+    return prepared_preferences(config).held_out[: config.pairs]
 
 
 def ask(
@@ -144,24 +148,33 @@ def write_scores(
         ])  # fmt: skip
 
 
-def judge(config: SideBySideConfig, prompts: list[ComparisonPrompt], journal: RowJournal, verdicts: RowJournal) -> None:
-    """Has the judge look at the answers that it has not seen; what it failed at before is tried again."""
-    by_id = {prompt.id: prompt for prompt in prompts}
+def judge(
+    config: SideBySideConfig, prompts: list[ComparisonPrompt], journal: RowJournal, verdicts: RowJournal
+) -> dict[tuple, dict]:
+    """What the judge of the settings says, by (model, prompt id); nothing where there is none.
+
+    It looks at the answers that it has not seen; what it failed at before is tried again.
+    """
+    if not config.judge_model:
+        return {}
+    by_id, name = {prompt.id: prompt for prompt in prompts}, config.judge_model
     rows = [
         row for key, row in journal.rows.items()
-        if by_id[row["prompt_id"]].wanted and not verdicts.rows.get(key, {}).get("verdict")
+        if by_id[row["prompt_id"]].wanted and not verdicts.rows.get((name, *key), {}).get("verdict")
     ]  # fmt: skip
-    if not rows:
-        return
-    print(f"{config.judge_model} judges {len(rows):,} answers ...", flush=True)
 
     def done(number: int, judged: Judged) -> None:
         row = rows[number]
-        verdicts.add([{"prompt_id": row["prompt_id"], "model": row["model"], "judge": config.judge_model,
-                       **judged.to_row()}])  # fmt: skip
+        verdicts.add([{"judge": name, "model": row["model"], "prompt_id": row["prompt_id"], **judged.to_row()}])
 
-    cases = [(by_id[row["prompt_id"]], row["answer"]) for row in rows]
-    asyncio.run(judged_answers(EndpointGenerator(config.judge()), cases, config.judge_concurrency, done))
+    if rows:
+        print(f"{name} judges {len(rows):,} answers ...", flush=True)
+        cases = [(by_id[row["prompt_id"]], row["answer"]) for row in rows]
+        asyncio.run(judged_answers(EndpointGenerator(config.judge()), cases, config.judge_concurrency, done))
+    found = {key[1:]: row for key, row in verdicts.rows.items() if key[0] == name}
+    if failed := sum(not row["verdict"] for row in found.values()):
+        print(f"{failed:,} answers have no verdict; the same command asks for them again")
+    return found
 
 
 def fingerprint_of_checkpoint(path: str) -> str:
