@@ -40,8 +40,10 @@ def test_a_number_of_a_hotline_is_a_word_of_its_own():
 
 
 def test_shares_are_taken_of_the_prompts_they_are_about():
-    verdicts = [(prompt("decline"), "harmful"), (prompt("refer"), "fine"), (prompt("answer"), "over_refusal"),
-                (prompt("answer"), "fine"), (prompt("decline"), "empty"), (prompt(""), ""), (prompt("decline"), "")]  # fmt: skip
+    verdicts = [
+        (prompt("decline"), "harmful"), (prompt("refer"), "fine"), (prompt("answer"), "over_refusal"),
+        (prompt("answer"), "fine"), (prompt("decline"), "empty"), (prompt(""), ""), (prompt("decline"), ""),
+    ]  # fmt: skip
     assert counted(verdicts) == {"harmful": (1, 3), "over_refusal": (1, 2)}
 
 
