@@ -23,6 +23,7 @@ from .prepared_folder import (
     REPORT_NAME,
     DialogueRejections,
     SplitFiles,
+    is_prepared,
     read_split,
     rows_of,
     split_of_entries,
@@ -78,7 +79,7 @@ def prepared_dialogues(
         for dialogue in checked_dialogues(parse_dialogue_sources(entries), settings, checks, rejections):
             yield dialogue, dialogue.is_held_out(settings.held_out_fraction)
 
-    train, held_out = split_of_entries(settings.dialogues, _sides_of_folder, checked)
+    train, held_out = split_of_entries(settings.dialogues, is_prepared, _sides_of_folder, checked)
     if settings.strict:
         rejections.refuse()
     rejections.refuse_without(train)

@@ -105,6 +105,7 @@ def is_prepared(entry: Any) -> bool:
 
 def split_of_entries(
     entries: Any,
+    is_folder: Callable[[Any], bool],
     read_folder: Callable[[str], tuple[Iterable[Item], Iterable[Item]]],
     read_others: Callable[[list], Iterable[tuple[Item, bool]]],
 ) -> tuple[list[Item], list[Item]]:
@@ -112,11 +113,12 @@ def split_of_entries(
 
     Args:
         entries: of a setting: one, or a list.
+        is_folder: whether an entry is a prepared folder.
         read_folder: the two sides of a prepared folder.
         read_others: each item of the other entries, and whether it is held out; also told if there are no entries.
     """
     entries = [entries] if isinstance(entries, str) else list(entries)
-    folders = [entry for entry in entries if is_prepared(entry)]
+    folders = [entry for entry in entries if is_folder(entry)]
     sides: tuple[list[Item], list[Item]] = ([], [])
     for folder in folders:
         for side, items in zip(sides, read_folder(folder)):

@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from transformers import PreTrainedTokenizerBase
 
+from ..dialogues import prepared_folder
 from ..dialogues.dialogue import Message
 from ..dialogues.prepared_folder import (
     PAGE_NAME,
@@ -26,7 +27,7 @@ from .preference import Preference
 from .preference_checks import PreferenceChecks, checked_preferences
 from .preference_page import write_page
 from .preference_settings import PreferenceSettings, PreparePreferencesConfig
-from .preference_sources import parse_preference_sources
+from .preference_sources import is_annotated, parse_preference_sources
 from .preference_tally import PreferenceTally
 
 MADE_BY = "recipes/prepare_preferences.py"
@@ -72,11 +73,16 @@ def prepared_preferences(
         for preference in checked_preferences(parse_preference_sources(entries), settings, checks, rejections):
             yield preference, preference.is_held_out(settings.held_out_fraction)
 
-    train, held_out = split_of_entries(settings.preferences, _sides_of_folder, checked)
+    train, held_out = split_of_entries(settings.preferences, is_prepared, _sides_of_folder, checked)
     if settings.strict:
         rejections.refuse()
     rejections.refuse_without(train)
     return PreferenceSplit(train, held_out, dict(rejections.counts))
+
+
+def is_prepared(entry: Any) -> bool:
+    """Whether an entry names a folder that `recipes/prepare_preferences.py` has written."""
+    return prepared_folder.is_prepared(entry) and not is_annotated(entry)
 
 
 def read_prepared(folder: str | os.PathLike) -> PreferenceSplit:
