@@ -21,12 +21,14 @@ class Answer:
         ended: whether the model closed its turn before it ran out of tokens.
         prompt_tokens: of the dialogue before it.
         tokens: of the answer, with the one that ended it; 0 where the window has no room for any.
+        token_ids: of the answer, with the one that ended it.
     """
 
     text: str
     ended: bool
     prompt_tokens: int
     tokens: int
+    token_ids: tuple[int, ...] = ()
 
 
 def answers(
@@ -102,7 +104,8 @@ def answered_batch(
         written = output[row, longest:].tolist()
         end = next((place for place, token in enumerate(written) if token in stops), None)
         text = tokenizer.decode(written[:end], skip_special_tokens=False)
-        found[number] = Answer(text, end is not None, len(prompts[number]), len(written) if end is None else end + 1)
+        ids = tuple(written if end is None else written[: end + 1])
+        found[number] = Answer(text, end is not None, len(prompts[number]), len(ids), ids)
     return found
 
 
