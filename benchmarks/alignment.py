@@ -26,9 +26,10 @@ from alignment_section import Outcome, draw, section
 from online_alignment import RESULT_NAME
 from process_memory import peaks_of
 from results import PATH, machine, write_section
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 from nec13b.chat_tuning.chatml import stop_at_end_of_turn, use_chatml
+from nec13b.llama_conversion import llama_from_nec13b, load_as_nec13b
 from nec13b.model_comparison.pair_scores import encoded_answer
 from nec13b.preferences.preference import Preference
 from nec13b.preferences.preference_settings import PreferenceSettings
@@ -42,8 +43,10 @@ HELD_OUT_FRACTION = 0.4
 COST_NAME, MEASURES_NAME = "cost.json", "measures.json"
 PAIRS_PER_BATCH = 8
 # Nothing but the training itself: no evaluations, no checkpoints, no samples.
-DPO_FLAGS = ["--held_out_fraction", 0, "--rows_per_batch", PAIRS_PER_BATCH, "--eval_strategy", "no",
-             "--save_strategy", "no"]  # fmt: skip
+DPO_FLAGS = ["--held_out_fraction", 0, "--rows_per_batch", PAIRS_PER_BATCH, "--per_device_train_batch_size", 4,
+             "--reference", "adapter_off", "--eval_strategy", "no", "--save_strategy", "no", "--eval_samples", 0,
+             "--eval_on_start", "false", "--sample_questions", "--lr_scheduler_type", "constant_with_warmup",
+             "--warmup_steps", 0.1]  # fmt: skip
 
 
 def main() -> None:
@@ -110,7 +113,7 @@ def written_base(folder: Path) -> Path:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
         tokenizer.chat_template = None
         use_chatml(tokenizer)
-        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        model = llama_from_nec13b(load_as_nec13b(file.parent, gguf_file=file.name, dtype=torch.float32))
         stop_at_end_of_turn(model, tokenizer)
         model.config.pad_token_id = tokenizer.pad_token_id
         building = folder.with_name(".base.tmp")

@@ -62,7 +62,7 @@ class SideBySideConfig(PreferenceSettings):
             raise InputError(f"dtype must be auto, float32 or bfloat16, not {self.dtype!r}")
         self.checkpoints()
         if self.judge_model:
-            self.judge().check_generator_settings()
+            self.judge()
 
     def checkpoints(self) -> dict[str, str]:
         """The checkpoint of each label, in the order given.
@@ -83,8 +83,14 @@ class SideBySideConfig(PreferenceSettings):
         return found
 
     def judge(self) -> GeneratorSettings:
-        """The settings of the judge."""
-        return GeneratorSettings(
+        """The settings of the judge.
+
+        Raises:
+            InputError: they make no sense.
+        """
+        settings = GeneratorSettings(
             generator="endpoint", model=self.judge_model, base_url=self.judge_url,
             api_key_variable=self.judge_key_variable, requests_per_minute=self.judge_requests_per_minute,
         )  # fmt: skip
+        settings.check_generator_settings()
+        return settings

@@ -2,8 +2,9 @@
 
 The Kullback-Leibler divergence of the whole answer: the policy answers by sampling (temperature 1, nothing cut off),
 and at each token of its answer the divergence between the two distributions over the whole vocabulary is taken and
-summed. Its mean over answers estimates the divergence without bias, and with less chance in it than the ratio of the
-two probabilities of the token that was drawn. Answers that do not end within `max_new_tokens` count up to there.
+summed. Its mean over answers estimates the divergence without bias, and with less chance in it than an estimate from
+the probabilities of the tokens that were drawn, which is all that training can afford (alignment/sampled_drift.py).
+Answers that do not end within `max_new_tokens` count up to there.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..chat_tuning.answers import end_token_ids
+from ..chat_tuning.answers import answers
 from ..dialogues.dialogue import Message
 
 
@@ -32,50 +33,25 @@ class SampledAnswer:
     divergence: float
 
 
-@torch.inference_mode()
 def sampled_answers(
     policy: PreTrainedModel, reference: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
     prompts: list[list[Message]], max_new_tokens: int, seed: int, batch_size: int = 16,
 ) -> list[SampledAnswer]:  # fmt: skip
-    """One answer of the policy to each prompt.
+    """One answer of the policy to each prompt; of none where the window has no room for any.
 
     Args:
         policy, reference: both in evaluation mode, with the same tokenizer.
         tokenizer: with its chat template.
-        prompts: end with a user's message; with the answer they have to fit in the window.
+        prompts: end with a user's message.
         max_new_tokens: most tokens of an answer.
         seed: of the sampling.
         batch_size: answers that are written together.
     """
-    stops = end_token_ids(policy, tokenizer)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stops)
-    found: list[SampledAnswer] = []
-    with torch.random.fork_rng(devices=[] if policy.device.type == "cpu" else [policy.device]):
-        torch.manual_seed(seed)
-        for first in range(0, len(prompts), batch_size):
-            batch = [
-                tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-                for messages in prompts[first : first + batch_size]
-            ]
-            longest = max(map(len, batch))
-            ids = torch.full((len(batch), longest), pad)
-            mask = torch.zeros_like(ids)
-            for row, prompt in enumerate(batch):
-                ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-                mask[row, longest - len(prompt) :] = 1
-            output = policy.generate(
-                input_ids=ids.to(policy.device), attention_mask=mask.to(policy.device), do_sample=True, temperature=1.0,
-                top_p=1.0, top_k=0, max_new_tokens=max_new_tokens, eos_token_id=sorted(stops), pad_token_id=pad,
-            )  # fmt: skip
-            for prompt, written in zip(batch, output[:, longest:].tolist()):
-                end = next((place + 1 for place, token in enumerate(written) if token in stops), None)
-                answer = written[:end]
-                found.append(
-                    SampledAnswer(
-                        tokenizer.decode(answer[:-1] if end else answer, skip_special_tokens=False), len(answer),
-                        end is not None, divergence(policy, reference, prompt, answer),
-                    )
-                )  # fmt: skip
+    found = []
+    for prompt, answer in zip(prompts, answers(policy, tokenizer, prompts, max_new_tokens, seed, 1.0, 1.0, batch_size)):
+        asked = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)
+        moved = divergence(policy, reference, asked, list(answer.token_ids)) if answer.tokens else 0.0
+        found.append(SampledAnswer(answer.text, answer.tokens, answer.ended, moved))
     return found
 
 
