@@ -185,3 +185,11 @@ def test_the_identity_changes_with_a_file_and_not_otherwise(tmp_path, rows, writ
     assert before == sources_identity(parse_dialogue_sources([path, "sample"]))
     write_rows(tmp_path / "a.jsonl", rows)
     assert before != sources_identity(parse_dialogue_sources([path, "sample"]))
+
+
+def test_a_provenance_that_cannot_be_written_is_told(tmp_path):
+    row = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "provenance": '
+    (tmp_path / "a.jsonl").write_text(row + '{"model": {"name": "\\ud800"}}}\n')
+    rejections = Rejections()
+    assert read(str(tmp_path / "a.jsonl"), rejections) == []
+    assert dict(rejections.counts) == {"lone surrogate": 1}

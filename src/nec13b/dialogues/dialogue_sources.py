@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ..corpus import Rejections
-from ..corpus.documents import LONE_SURROGATE
 from ..corpus.file_formats import Rows
 from ..corpus.reading import said
 from .assistant_trees import BRANCHES, TreeMessage, nested_tree, paths_of_tree, trees_of_table
 from .dialogue import Dialogue
 from .dialogue_shapes import SHAPES, NotADialogue, messages_of_row, shape_of_row
-from .row_sources import RowPlace, RowSource, numbered_rows, reject_row
+from .row_sources import RowPlace, RowSource, holds_lone_surrogate, numbered_rows, reject_row
 
 DIALOGUES_IN_A_ROW = 32  # a tree has many branches in a line
 
@@ -148,10 +147,10 @@ class _SourceReader:
 
     def _usable(self, dialogue: Dialogue, at: RowPlace, row: Any) -> Iterator[Placed]:
         for number, message in enumerate(dialogue.messages, start=1):
-            if LONE_SURROGATE.search(message["content"] + message["role"]):
+            if holds_lone_surrogate(message):
                 self._reject(at, "lone surrogate", f"message {number} is not valid Unicode", ascii(row))
                 return
-        if LONE_SURROGATE.search(str(dialogue.provenance)):
+        if holds_lone_surrogate(dialogue.provenance):
             self._reject(at, "lone surrogate", "its provenance is not valid Unicode", ascii(row))
             return
         yield Placed(dialogue, at.file, at.row)

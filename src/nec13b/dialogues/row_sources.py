@@ -118,6 +118,11 @@ def reject_row(rejections: Rejections, at: RowPlace, reason: str, detail: str, r
     rejections.add(at.file, at.row, reason, excerpt, detail=detail, label=label)
 
 
+def holds_lone_surrogate(value: Any) -> bool:
+    """Whether a value of JSON's types has a text in it that is not valid Unicode, and so cannot be written."""
+    return LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False, default=str)) is not None
+
+
 def numbered_rows(parts: list[tuple[str, str, Rows]]) -> Iterator[tuple[RowPlace, Any]]:
     """Each row with its place."""
     for file, name, rows in parts:

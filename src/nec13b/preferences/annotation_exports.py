@@ -14,7 +14,9 @@ in its `toName`), or by Choices that name one of the answers.
     {"id": 1, "data": {"prompt": "...", "answer1": "...", "answer2": "..."}, "annotations": [{"completed_by": 1,
      "result": [{"type": "pairwise", "to_name": "answer1,answer2", "value": {"selected": "left"}}]}]}
 
-Neither says how much better an answer is, so these preferences have no strength.
+Neither says how much better an answer is, so these preferences have no strength, unless the labels are the verdicts of
+our own annotation (`first_better`, `tie`, ...) on the fields `first` and `second`. Only verdicts are read here: whoever
+wants reasons and edits too takes the export back into the annotation (recipes/annotate_preferences.py).
 """
 
 from collections import defaultdict
@@ -22,16 +24,27 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from ..dialogues.dialogue_shapes import kind_of
 from .answer_pair import AnswerPair, CandidateAnswer
-from .judgement import Judgement
+from .judgement import VERDICTS, Judgement
 from .preference_shapes import TIES, NotAPreference, named_answer, prompt_of_row
 
 ANSWER_STEMS = ("answer", "response", "completion", "generation", "reply", "candidate", "output", "text")
+OWN_ANSWERS = ("first", "second")  # as our own annotation calls them
+GRADES = tuple(verdict for verdict in VERDICTS if verdict.startswith(OWN_ANSWERS))
 BAD = ("both_bad", "bothbad", "both bad", "neither")
 
 
+class JudgedPair(NamedTuple):
+    """A pair, what was said of it, and whether that says how much better an answer is."""
+
+    pair: AnswerPair
+    judgements: list[Judgement]
+    graded: bool
+
+
 class Opinion(NamedTuple):
-    """What one annotator said: the rank of each answer, 1 the best; or, instead, `tie`, `both_bad` or `skipped`."""
+    """What one annotator said: the rank of each answer, 1 the best; or, instead, one of VERDICTS."""
 
     annotator: str
     ranks: dict[str, float]
@@ -39,7 +52,7 @@ class Opinion(NamedTuple):
     time: str = ""
 
 
-def judged_pairs(row: dict, shape: str, ranked: str, name: str) -> list[tuple[AnswerPair, list[Judgement]]]:
+def judged_pairs(row: dict, shape: str, ranked: str, name: str) -> list[JudgedPair]:
     """The pairs of an exported record or task, each with what was said of it.
 
     Args:
@@ -68,11 +81,15 @@ def judged_pairs(row: dict, shape: str, ranked: str, name: str) -> list[tuple[An
     for number, (one, other) in enumerate(pairs, start=1):
         own = name if len(pairs) == 1 else f"{name}#{number}"
         pair = AnswerPair(own, prompt, _candidate(fields, one), _candidate(fields, other))
-        judged.append((pair, [_judgement(own, opinion, one, other) for opinion in opinions]))
+        judgements = [_judgement(own, opinion, one, other) for opinion in opinions]
+        judged.append(JudgedPair(pair, judgements, any(opinion.instead in GRADES for opinion in opinions)))
     return judged
 
 
 def _answer_fields(fields: dict) -> Iterator[str]:
+    if all(isinstance(fields.get(name), str) for name in OWN_ANSWERS):
+        yield from OWN_ANSWERS
+        return
     for name, value in fields.items():
         if isinstance(value, str) and str(name).lower().startswith(ANSWER_STEMS):
             yield name
@@ -119,6 +136,8 @@ def _opinion(annotator: str, value: Any, names: list[str], time: str = "") -> Op
         return Opinion(annotator, ranks, time=time) if ranks else None
     if not isinstance(value, str):
         return None
+    if tuple(names) == OWN_ANSWERS and value in VERDICTS:
+        return Opinion(annotator, {}, value, time)
     if value.strip().lower() in BAD:
         return Opinion(annotator, {}, "both_bad", time)
     if value.strip().lower() in TIES:
@@ -155,49 +174,66 @@ def _argilla_questions(row: dict) -> dict[str, list[tuple[str, Any, str]]]:
     """(annotator, value, status) of each response, by question."""
     questions: dict[str, list[tuple[str, Any, str]]] = defaultdict(list)
     responses = row.get("responses")
-    if isinstance(responses, dict):  # version 2, nested
-        for question, said in responses.items():
-            for number, each in enumerate(said or [], start=1):
-                if isinstance(each, dict):
-                    status = each.get("status") or "submitted"
-                    questions[question].append((str(each.get("user_id") or number), each.get("value"), str(status)))
-    elif isinstance(responses, list):  # version 1
-        for number, each in enumerate(responses, start=1):
-            for question, value in ((each.get("values") or {}) if isinstance(each, dict) else {}).items():
+    if isinstance(responses, list):  # version 1
+        for number, written in enumerate(responses, start=1):
+            each = _object(written, f"response {number}")
+            for question, value in _object(each.get("values"), f"field 'values' of response {number}").items():
                 value = value.get("value") if isinstance(value, dict) else value
-                status = str(each.get("status") or "submitted")
-                questions[question].append((str(each.get("user_id") or number), value, status))
+                questions[question].append((_annotator(each.get("user_id"), number), value, _status(each)))
+    elif responses is not None:  # version 2, nested
+        for question, said in _object(responses, "field 'responses'").items():
+            for number, written in enumerate(_list(said, f"the responses to {question}"), start=1):
+                each = _object(written, f"response {number} to {question}")
+                questions[question].append((_annotator(each.get("user_id"), number), each.get("value"), _status(each)))
     else:  # version 2, flattened
-        for name, values in row.items():
+        for name, written in row.items():
             question, responses_of, rest = str(name).partition(".responses")
-            if responses_of and not rest and isinstance(values, list):
-                users = row.get(f"{name}.users") or []
-                statuses = row.get(f"{name}.status") or []
-                for number, value in enumerate(values):
-                    user = str(users[number]) if number < len(users) else str(number + 1)
-                    status = str(statuses[number]) if number < len(statuses) else "submitted"
-                    questions[question].append((user, value, status))
+            if not responses_of or rest:
+                continue
+            values = _list(written, f"field {name!r}")
+            users, statuses = (
+                _list(row.get(f"{name}.{of}"), f"field '{name}.{of}'") + [None] * len(values)
+                for of in ("users", "status")
+            )
+            for number, (value, user, status) in enumerate(zip(values, users, statuses), start=1):
+                questions[question].append((_annotator(user, number), value, _status({"status": status})))
     return dict(questions)
+
+
+def _annotator(user: Any, number: int) -> str:
+    return str(number if user is None else user)
+
+
+def _status(response: dict) -> str:
+    return str(response.get("status") or "submitted")
+
+
+def _list(value: Any, what: str) -> list:
+    if value is not None and not isinstance(value, list):
+        raise NotAPreference(f"{what} is {kind_of(value)}, not a list")
+    return value or []
+
+
+def _object(value: Any, what: str) -> dict:
+    if value is not None and not isinstance(value, dict):
+        raise NotAPreference(f"{what} is {kind_of(value)}, not an object")
+    return value or {}
 
 
 def _label_studio(row: dict):
     """The data of a task, and a function that gives the opinions on the answers that are named to it."""
-    annotations = row["annotations"]
-    if not isinstance(annotations, list):
-        raise NotAPreference("field 'annotations' is not a list")
 
     def opinions(names: list[str]) -> Iterator[Opinion]:
-        for number, each in enumerate(annotations, start=1):
-            if not isinstance(each, dict):
-                continue
+        for number, written in enumerate(_list(row["annotations"], "field 'annotations'"), start=1):
+            each = _object(written, f"annotation {number}")
             who, time = each.get("completed_by"), str(each.get("updated_at") or each.get("created_at") or "")
             who = who.get("id", who.get("email")) if isinstance(who, dict) else who
-            annotator = str(number if who is None else who)
+            annotator = _annotator(who, number)
             if each.get("was_cancelled"):
                 yield Opinion(annotator, {}, "skipped", time)
                 continue
-            results = [result for result in each.get("result") or [] if isinstance(result, dict)]
-            understood = (_result(annotator, result, names, time) for result in results)
+            results = _list(each.get("result"), f"field 'result' of annotation {number}")
+            understood = (_result(annotator, result, names, time) for result in results if isinstance(result, dict))
             opinion = next(filter(None, understood), None)
             if opinion is None:
                 raise NotAPreference(f"annotation {number} has no result that tells which answer is better")
@@ -207,9 +243,10 @@ def _label_studio(row: dict):
 
 
 def _result(annotator: str, result: dict, names: list[str], time: str) -> Opinion | None:
-    value = result.get("value")
+    value, meta = result.get("value"), result.get("meta")
     if not isinstance(value, dict):
         return None
+    annotator = str(meta.get("annotator") or annotator) if isinstance(meta, dict) else annotator
     if result.get("type") == "pairwise":
         to_name = result.get("to_name")
         sides = to_name.split(",") if isinstance(to_name, str) else to_name

@@ -38,6 +38,7 @@ class PreferenceChecks(MessageChecks):
         super().__init__(settings, tokenizer)
         self._keys: dict[str, str] = {}
         self._pairs: set[tuple] = set()
+        self._prompts: dict[str, str] = {}
         self._index = NearDuplicateIndex(settings.near_similarity)
 
     def __call__(self, preference: Preference) -> tuple[Preference, Objection | None]:
@@ -63,6 +64,7 @@ class PreferenceChecks(MessageChecks):
                 return preference, objection
         self._keys[preference.key] = preference.id
         self._pairs.add(_unordered(preference))
+        self._prompts[preference.id] = preference.prompt_key
         for found in masked.values():
             self.masked += found
         return preference, None
@@ -106,6 +108,8 @@ class PreferenceChecks(MessageChecks):
             _said(messages) for messages in (preference.prompt[-1:], preference.chosen, preference.rejected)
         )
         like = self._index.add_unless_like(said, preference.id)
+        if like and self._prompts[like[0]] == preference.prompt_key:
+            return None  # another comparison of answers to one prompt, of which the longer is often the same
         return Objection("near duplicate", f"{like[1]:.0%} like {like[0]}") if like else None
 
 

@@ -29,11 +29,21 @@ def write_page(path: Path, report: dict[str, Any]) -> None:
             "side_colours": SIDE_COLOURS,
             "reasons": reason_bars(report),
             "ratios": [column | {"colour": colour} for column, colour in zip(ratios, RATIO_COLOURS)],
-            "lengths": {side: columns(without_gaps(bins)) for side, bins in report["lengths"].items() if bins},
+            "lengths": _lengths(report["lengths"]),
             "biases": _biases(report),
             "languages": sorted({name for counts in report["languages"].values() for name in counts}),
         },
     )
+
+
+def _lengths(lengths: dict[str, dict[str, int]]) -> dict[str, list[dict]]:
+    """The histograms of lengths; both answers have the same columns."""
+    answers = dict.fromkeys([*lengths["chosen"], *lengths["rejected"]], 0)
+    return {
+        side: columns(without_gaps(bins if side == "prompt" else answers | bins))
+        for side, bins in lengths.items()
+        if bins
+    }
 
 
 def _biases(report: dict) -> list[dict[str, Any]]:

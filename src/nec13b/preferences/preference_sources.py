@@ -18,10 +18,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..corpus import Rejections
-from ..corpus.documents import LONE_SURROGATE
 from ..corpus.reading import said
 from ..dialogues.dialogue_shapes import NotADialogue
-from ..dialogues.row_sources import PREPARED_NAMES, RowPlace, RowSource, numbered_rows, reject_row
+from ..dialogues.row_sources import (
+    PREPARED_NAMES,
+    RowPlace,
+    RowSource,
+    holds_lone_surrogate,
+    numbered_rows,
+    reject_row,
+)
 from ..errors import InputError
 from .adjudication import AdjudicationRule, adjudicated, preference_of_pair
 from .annotation_exports import judged_pairs
@@ -192,14 +198,17 @@ class _SourceReader:
                 yield from self._usable(preference, at, row)
 
     def _exported(self, row: dict, shape: str, at: RowPlace) -> Iterator[Preference]:
-        for pair, judgements in judged_pairs(row, shape, self.source.ranked, at.id):
+        for pair, judgements, graded in judged_pairs(row, shape, self.source.ranked, at.id):
             outcome = preference_of_pair(pair, judgements, self.rule)
             if not isinstance(outcome, Preference):
                 self._reject(at, outcome.reason, outcome.detail, row)
                 continue
-            provenance = {name: value for name, value in outcome.provenance.items() if name != "mean_score"}
+            # Where nobody said how much better an answer is, neither the mean nor the strength says it.
+            left_out = () if graded else ("mean_score",)
+            provenance = {name: value for name, value in outcome.provenance.items() if name not in left_out}
             written = WrittenPreference(outcome.prompt, outcome.chosen, outcome.rejected, provenance)
-            yield self._preference(row, written, pair.id)
+            preference = self._preference(row, written, pair.id)
+            yield replace(preference, strength=outcome.strength) if graded else preference
 
     def _preference(self, row: dict, written: WrittenPreference, own_id: str) -> Preference:
         known = row.get("provenance") if isinstance(row.get("provenance"), dict) else {}
@@ -218,13 +227,10 @@ class _SourceReader:
         )
 
     def _usable(self, preference: Preference, at: RowPlace, row: Any) -> Iterator[PlacedPreference]:
-        for side in ("prompt", "chosen", "rejected"):
-            if any(LONE_SURROGATE.search(m["content"] + m["role"]) for m in getattr(preference, side)):
-                self._reject(at, "lone surrogate", f"its {side} is not valid Unicode", ascii(row))
+        for part in ("prompt", "chosen", "rejected", "provenance"):
+            if holds_lone_surrogate(getattr(preference, part)):
+                self._reject(at, "lone surrogate", f"its {part} is not valid Unicode", ascii(row))
                 return
-        if LONE_SURROGATE.search(str(preference.provenance)):
-            self._reject(at, "lone surrogate", "its provenance is not valid Unicode", ascii(row))
-            return
         yield PlacedPreference(preference, at.file, at.row)
 
     def _reject(self, at: RowPlace, reason: str, detail: str, row: Any) -> None:
