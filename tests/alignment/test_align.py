@@ -1,6 +1,7 @@
 """Alignment as a whole: three references that agree, margins that grow, a run that goes on, limits that end it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def losses_of(output: Path) -> list[tuple[int, str, float]]:
         (row["step"], name, value)
         for row in rows_of(output)
         for name, value in row.items()
-        if name in ("loss", "held_out_margin", "held_out_accuracy") or name.endswith("_loss")
+        if name in ("loss", "held_out_margin", "held_out_accuracy") or re.fullmatch("eval_.*_loss", name)
     ]
 
 
@@ -65,21 +66,20 @@ def assert_same_losses(first: Path, second: Path, tolerance: float) -> None:
     assert len({value for _, name, value in one if name == "loss"}) > 3
 
 
-@pytest.mark.parametrize("loss", [["sigmoid"], ["sigmoid_norm", "sft"], ["ipo"]])
-def test_three_references_give_the_same_losses(tiny_checkpoint, tmp_path, preferences_file, loss):
-    flags = {"adapter": "lora", "lora_rank": 4, "loss_type": loss}
+def test_three_references_give_the_same_losses(tiny_checkpoint, tmp_path, preferences_file):
+    flags = {"adapter": "lora", "lora_rank": 4, "loss_type": ["sigmoid", "sigmoid_norm"], "eval_samples": 0}
     for reference in ("adapter_off", "precomputed", "model"):
         run_alignment(config(tiny_checkpoint, tmp_path / reference, preferences_file, reference=reference, **flags))
-    # Nothing but the batches that the reference was asked in differs: float32's rounding.
-    assert_same_losses(tmp_path / "adapter_off", tmp_path / "model", 1e-6)
-    assert_same_losses(tmp_path / "adapter_off", tmp_path / "precomputed", 1e-4)
+    # Two models compute the same operations. Before the first step, the batches and their padding are others.
+    assert_same_losses(tmp_path / "adapter_off", tmp_path / "model", 1e-7)
+    assert_same_losses(tmp_path / "adapter_off", tmp_path / "precomputed", 2e-5)
 
 
 def test_without_an_adapter_two_references_give_the_same_losses(tiny_checkpoint, tmp_path, preferences_file):
     for reference in ("precomputed", "model"):
         run_alignment(config(tiny_checkpoint, tmp_path / reference, preferences_file, reference=reference,
-                             learning_rate=1e-3))  # fmt: skip
-    assert_same_losses(tmp_path / "model", tmp_path / "precomputed", 1e-4)
+                             learning_rate=1e-3, eval_samples=0))  # fmt: skip
+    assert_same_losses(tmp_path / "model", tmp_path / "precomputed", 2e-5)
 
 
 def test_the_model_learns_what_was_preferred(tiny_checkpoint, tmp_path, preferences_file, capsys):

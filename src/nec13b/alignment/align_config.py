@@ -18,7 +18,12 @@ class AlignConfig(PreferenceSettings, TuningSettings, DPOConfig):
     """Alignment of a chat model with preferences by DPO (section 5 of the paper), of all weights or of an adapter.
 
     Every field of trl's DPOConfig, and so of transformers' TrainingArguments, is a setting too.
+
+    Attributes:
+        tokens_of_a_pair: mean tokens of a preference's two sequences, where the data is known.
     """
+
+    tokens_of_a_pair: ClassVar[float | None] = None
 
     _VALID_DICT_FIELDS: ClassVar[list[str]] = [*DPOConfig._VALID_DICT_FIELDS]
     DECISIVE: ClassVar[tuple[str, ...]] = (
@@ -96,6 +101,11 @@ class AlignConfig(PreferenceSettings, TuningSettings, DPOConfig):
                 raise InputError(f"{name} must be at least 0, not {getattr(self, name):g}")
         super().__post_init__()
         self._check_limits()
+
+    @property
+    def tokens_per_batch(self) -> int:
+        """Tokens of an optimizer step over all processes, on average; the most, where the data is not known."""
+        return round(self.rows_per_batch * (self.tokens_of_a_pair or 2 * self.max_length))
 
     @property
     def keeps_reference(self) -> bool:

@@ -9,6 +9,7 @@ from ..chat_tuning.adapters import lora_config
 from ..chat_tuning.base_model import load_base
 from ..chat_tuning.stage_run import Start, TuningStage, run_stage
 from ..dialogues.prepared_folder import REJECTED_NAME
+from ..errors import InputError
 from ..preferences.prepared_preferences import PreferenceRejections, prepared_preferences
 from ..run_record import RunRecord
 from .align_config import AlignConfig
@@ -35,6 +36,10 @@ def preferences_of(config: AlignConfig, tokenizer: PreTrainedTokenizerBase) -> A
     path = Path(config.output_dir) / REJECTED_NAME if config.process_index == 0 else None
     split = prepared_preferences(config, tokenizer, PreferenceRejections(path))
     data = alignment_data(split.train, split.held_out, tokenizer, config.max_length, config.eval_preferences)
+    if config.limits and not data.held_out:
+        raise InputError(
+            f"{next(iter(config.limits))} looks at held-out preferences, and there are none; raise held_out_fraction"
+        )
     data.counts.update({f"set aside, {reason}": count for reason, count in split.rejected.items()})
     return data
 
@@ -42,6 +47,7 @@ def preferences_of(config: AlignConfig, tokenizer: PreTrainedTokenizerBase) -> A
 def trainer_of(config: AlignConfig, start: Start, model: PreTrainedModel, decisive: dict) -> AlignTrainer:
     """The trainer, with the preferences as tokens and the reference where it needs a model of its own."""
     tokenizer, data, is_main = start.tokenizer.tokenizer, start.data, config.process_index == 0
+    config.tokens_of_a_pair = data.tokens_of_a_pair
     folder = Path(config.output_dir) / REFERENCE_NAME
     with config.main_process_first(local=False):
         train = stored_data_set(data.train, folder, is_main)

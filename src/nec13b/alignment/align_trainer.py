@@ -91,8 +91,8 @@ class AlignTrainer(TrlTrainer, DPOTrainer):
         whole = eval_dataset is None
         self.of_all = HeldOutScores() if whole else self.of_all
         metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
-        if whole:
-            row = {**self.of_all.metrics("held_out"), **self.drift()}
+        row = {**self.of_all.metrics("held_out"), **self.drift()} if whole else {}
+        if row:
             self.log(row)
             self.say(row)
             self.end_at_signs()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 COLUMNS = ("pairs", "preferred", "margin", "chosen", "rejected", "chosen_tokens", "rejected_tokens")
+TIE = 1e-4  # nats: the rounding of a reference that was asked in other batches
 
 
 def pair_scores(
@@ -21,7 +22,8 @@ def pair_scores(
     rewards = beta * (log_ratios / answer_tokens.clamp(min=1) if per_token else log_ratios)
     chosen, rejected = rewards.chunk(2)
     # Two rewards that are equal say nothing, as before the first step: they count as a coin's toss.
-    preferred = (chosen > rejected).float() + 0.5 * (chosen == rejected).float()
+    tied = (chosen - rejected).abs() < TIE * beta
+    preferred = torch.where(tied, 0.5, (chosen > rejected).float())
     return torch.stack(
         [torch.ones_like(chosen), preferred, chosen - rejected, *log_ratios.chunk(2), *answer_tokens.float().chunk(2)],
         dim=-1,
