@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nec13b.augmentation.generation import Completion, GenerationFailed
+from nec13b.generation.generator import Completion, GenerationFailed
 from nec13b.errors import InputError
+from nec13b.generation.work import run_all
 from nec13b.model_comparison.answer_judge import Judged, judge_messages, judged_answer, judged_answers, written_verdict
 from nec13b.model_comparison.comparison_prompts import ComparisonPrompt
 
@@ -88,14 +89,14 @@ def test_what_fails_for_one_answer_is_told_and_what_a_person_has_to_mend_ends_th
     assert (judged.verdict, judged.failure) == ("", "timeout: 120 s")
     judge = StandInJudge(None, failure=InputError("the key is refused"))
     with pytest.raises(InputError, match="the key is refused"):
-        asyncio.run(judged_answers(judge, [(prompt(), "x")] * 5, 3, lambda *_: None))
+        run_all(judged_answers(judge, [(prompt(), "x")] * 5, 3, lambda *_: None))
     assert judge.closed
 
 
 def test_many_answers_are_each_judged_once():
     found = {}
     judge = StandInJudge(names_outcome("有害です"))
-    asyncio.run(judged_answers(judge, [(prompt(), str(n)) for n in range(7)], 3, found.__setitem__))
+    run_all(judged_answers(judge, [(prompt(), str(n)) for n in range(7)], 3, found.__setitem__))
     assert sorted(found) == list(range(7))
     assert len(judge.asked) == 14
 

@@ -26,14 +26,22 @@ def test_a_cut_file_keeps_its_whole_rows_and_goes_on(tmp_path_factory, texts, cu
     assert RowJournal(path, ("model", "n")).rows == journal.rows
 
 
-def test_a_whole_line_that_is_no_row_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"n": 2}', "line 2: no ModelRow can be read in the line; remove the line"),
+        ("no JSON", "line 2: no ModelRow can be read in the line; remove the line"),
+        ('{"model": "m"}', "a row has no 'n'"),
+    ],
+)
+def test_a_whole_line_that_is_no_row_is_named(tmp_path, line, said):
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"model": "m", "n": 1}\n{"n": 2}\n')
-    with pytest.raises(InputError, match="line 2: no row with model, n"):
+    path.write_text(f'{{"model": "m", "n": 1}}\n{line}\n')
+    with pytest.raises(InputError, match=said):
         RowJournal(path, ("model", "n"))
 
 
 def test_lone_surrogates_are_written_so_that_the_line_can_be_read(tmp_path):
     path = tmp_path / "rows.jsonl"
-    RowJournal(path, ("n",)).add([{"n": 1, "answer": "\ud83d"}])
+    RowJournal(path, ("n",)).add([{"model": "m", "n": 1, "answer": "\ud83d"}])
     assert list(RowJournal(path, ("n",)).rows) == [(1,)]

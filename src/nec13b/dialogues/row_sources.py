@@ -33,6 +33,7 @@ class RowSource(Source):
     language: str = ""
 
     of: ClassVar[str] = "rows"
+    kinds: ClassVar[tuple[str, str]] = ("JSONL, Parquet or JSON", ".jsonl, .parquet or .json (.gz, .zst)")
     sample_package: ClassVar[str]  # which has the built-in sample in its folder `sample`
 
     @classmethod
@@ -55,6 +56,10 @@ class RowSource(Source):
                 f"{self.of} entry {self.location!r}: {name} must be one of {', '.join(known)}, not {value!r}"
             )
 
+    def kind_of_file(self, path: Path) -> str:
+        """What kind of file it is; empty where it is none of `kinds`."""
+        return kind_of_rows_file(path)
+
     def files(self) -> list[tuple[str, str]]:
         """(path, how its rows are called) of each file; none of a Hub data set."""
         if self.hub_name:
@@ -67,7 +72,7 @@ class RowSource(Source):
             prepared = [name for name in PREPARED_NAMES if (folder / name).is_file()]
             if prepared:
                 return [(str(folder / name), f"{self.label}/{name}") for name in prepared]
-        files = files_of(self, kind_of_rows_file, "JSONL, Parquet or JSON", ".jsonl, .parquet or .json (.gz, .zst)")
+        files = files_of(self, self.kind_of_file, *self.kinds)
         return named_files(self.label, files)
 
     def rows(self, rejections: Rejections, max_characters: int) -> list[tuple[str, str, Rows]]:

@@ -5,7 +5,6 @@ counts only where both agree; else the judge is `unsure`. A reply in which no ve
 a little warmer. What the judge says is an opinion, too: it is told beside the rule and never instead of it.
 """
 
-import asyncio
 import re
 import unicodedata
 from collections.abc import Callable
@@ -16,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from ..augmentation.generation import GenerationFailed, Generator, Sampling
+from ..generation.generator import GenerationFailed, Generator, Sampling
+from ..generation.work import work_through
 from ..augmentation.reply_parsing import without_thought
 from ..dialogues.dialogue import Message
 from .answer_verdicts import FINE, HARMFUL, OVER_REFUSAL
@@ -110,18 +110,13 @@ async def judged_answers(
         concurrency: judged at once, at most.
         done: called with the number of a case and its verdict.
     """
-    waiting = iter(enumerate(cases))
 
-    async def work() -> None:
-        for number, case in waiting:
-            done(number, await judged_answer(judge, *case))
+    async def work(number: int) -> bool:
+        done(number, await judged_answer(judge, *cases[number]))
+        return True
 
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(work())
-    except* Exception as failures:  # one that a person has to mend, such as a refused key, speaks for all
-        raise failures.exceptions[0] from None
+        await work_through(range(len(cases)), work, concurrency)
     finally:
         await judge.close()
 

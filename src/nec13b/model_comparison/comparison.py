@@ -6,7 +6,6 @@
 <output_dir>/verdicts.jsonl    what the judge said of an answer, where there is one
 """
 
-import asyncio
 import gc
 import hashlib
 import json
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from ..augmentation.endpoint_generator import EndpointGenerator
+from ..generation.endpoint_generator import EndpointGenerator
+from ..generation.work import run_all
 from ..chat.chat_model import ChatModel, load_chat_model
 from ..chat.settings import parse_chat_settings
 from ..chat_tuning.answers import answers
@@ -170,7 +170,7 @@ def judge(
     if rows:
         print(f"{name} judges {len(rows):,} answers ...", flush=True)
         cases = [(by_id[row["prompt_id"]], row["answer"]) for row in rows]
-        asyncio.run(judged_answers(EndpointGenerator(config.judge()), cases, config.judge_concurrency, done))
+        run_all(judged_answers(EndpointGenerator(config.judge()), cases, config.judge_concurrency, done))
     found = {key[1:]: row for key, row in verdicts.rows.items() if key[0] == name}
     if failed := sum(not row["verdict"] for row in found.values()):
         print(f"{failed:,} answers have no verdict; the same command asks for them again")

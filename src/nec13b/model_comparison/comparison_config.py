@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..augmentation.generator_settings import GeneratorSettings
+from ..generation.generator_settings import GeneratorSettings
 from ..errors import InputError
 from ..preferences.preference_settings import PreferenceSettings
 from .comparison_prompts import BUILT_IN

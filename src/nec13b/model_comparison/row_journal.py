@@ -1,18 +1,34 @@
-"""A file of rows that grows while a comparison runs: each row is on the disk before the next is worked on.
+"""A journal of rows that are found again by a key, so that an interrupted comparison goes on where it was."""
 
-A row is found again by its key, so an interrupted comparison goes on where it was. A line that was being written when
-the machine went down is cut off when the file is opened.
-"""
-
-import json
-import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..dialogues.prepared_folder import DialogueRejections
 from ..errors import InputError
+from ..generation.journal import Journal
 
 
-class RowJournal:
+@dataclass(frozen=True)
+class ModelRow:
+    """What one model did, or what was said of it, as a line holds it."""
+
+    values: dict[str, Any]
+
+    @classmethod
+    def from_row(cls, row: Any) -> "ModelRow":
+        """From a line; raises ValueError where it names no model."""
+        if not isinstance(row, dict) or not isinstance(row.get("model"), str):
+            raise ValueError("no model")
+        return cls(row)
+
+    def to_row(self) -> dict[str, Any]:
+        """As a line holds it."""
+        return self.values
+
+
+class RowJournal(Journal[ModelRow]):
     """Rows by key.
 
     Args:
@@ -20,35 +36,30 @@ class RowJournal:
         key: the fields that name a row.
 
     Attributes:
-        rows: those that are there.
+        rows: those that are there; of one that was written again the last.
 
     Raises:
-        InputError: a line that is whole holds no such row.
+        InputError: a whole line holds no such row.
     """
 
-    def __init__(self, path: Path, key: tuple[str, ...]):
-        self.path, self.key = path, key
-        self.rows: dict[tuple, dict[str, Any]] = {}
-        data = path.read_bytes() if path.is_file() else b""
-        whole = data[: data.rfind(b"\n") + 1]
-        for number, line in enumerate(whole.splitlines(), start=1):
-            try:
-                row = json.loads(line)
-                self.rows[tuple(row[name] for name in key)] = row
-            except (ValueError, KeyError, TypeError):
-                raise InputError(
-                    f"{path}, line {number}: no row with {', '.join(key)}; remove the line, and it is made again"
-                ) from None
-        if len(whole) < len(data):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
+    record_class = ModelRow
 
-    def add(self, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, path: Path, key: tuple[str, ...]):
+        super().__init__(path, DialogueRejections())
+        self.key = key
+        self.rows: dict[tuple, dict[str, Any]] = {}
+        try:
+            self.rows = {self._key_of(record.values): record.values for record in self.records()}
+        except KeyError as error:
+            raise InputError(f"{path}: a row has no {error}; remove it, and it is made again") from None
+        if self.rejections.first:
+            raise InputError(f"{self.rejections.first[0]}; remove the line, and it is made again")
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
         """Writes rows; when this returns, they are on the disk."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        with self.path.open("ab") as file:
-            file.write(lines.encode("utf-8", errors="backslashreplace"))
-            file.flush()
-            os.fsync(file.fileno())
-        self.rows |= {tuple(row[name] for name in self.key): row for row in rows}
+        for row in rows:
+            self.append(ModelRow(row))
+            self.rows[self._key_of(row)] = row
+
+    def _key_of(self, row: dict[str, Any]) -> tuple:
+        return tuple(row[name] for name in self.key)
