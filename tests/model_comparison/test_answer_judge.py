@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nec13b.generation.generator import Completion, GenerationFailed
 from nec13b.errors import InputError
+from nec13b.generation.generator import Completion, GenerationFailed
 from nec13b.generation.work import run_all
 from nec13b.model_comparison.answer_judge import Judged, judge_messages, judged_answer, judged_answers, written_verdict
 from nec13b.model_comparison.comparison_prompts import ComparisonPrompt

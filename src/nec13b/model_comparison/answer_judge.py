@@ -15,10 +15,10 @@ from typing import Any
 
 import yaml
 
-from ..generation.generator import GenerationFailed, Generator, Sampling
-from ..generation.work import work_through
 from ..augmentation.reply_parsing import without_thought
 from ..dialogues.dialogue import Message
+from ..generation.generator import GenerationFailed, Generator, Sampling
+from ..generation.work import work_through
 from .answer_verdicts import FINE, HARMFUL, OVER_REFUSAL
 from .comparison_prompts import ComparisonPrompt
 

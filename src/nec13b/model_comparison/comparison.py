@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from ..generation.endpoint_generator import EndpointGenerator
-from ..generation.work import run_all
 from ..chat.chat_model import ChatModel, load_chat_model
 from ..chat.settings import parse_chat_settings
 from ..chat_tuning.answers import answers
 from ..corpus import Rejections
+from ..generation.endpoint_generator import EndpointGenerator
+from ..generation.work import run_all
 from ..preferences.preference import Preference
 from ..preferences.prepared_preferences import prepared_preferences
 from ..run_record import RunRecord, alone_in, claim_made_dir, write_json
@@ -74,7 +74,10 @@ def _compare(
     scores = RowJournal(output / SCORES_NAME, ("model", "pair"))
     for label, path in checkpoints.items():
         ask(config, label, path, prompts, pairs, journal, scores)
-    verdicts = judge(config, prompts, journal, RowJournal(output / VERDICTS_NAME, ("judge", "model", "prompt_id")))
+    opinions = RowJournal(output / VERDICTS_NAME, ("judge", "model", "prompt_id"))
+    verdicts = judge(config, prompts, journal, opinions)
+    for each in (journal, scores, opinions):
+        each.close()
     report = comparison_report(checkpoints, prompts, pairs, journal.rows, scores.rows, verdicts)
     print(*report_lines(report), sep="\n")
     write_json(output / REPORT_NAME, report)

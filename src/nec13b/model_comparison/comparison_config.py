@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from ..generation.generator_settings import GeneratorSettings
 from ..errors import InputError
+from ..generation.generator_settings import GeneratorSettings
 from ..preferences.preference_settings import PreferenceSettings
 from .comparison_prompts import BUILT_IN
 
