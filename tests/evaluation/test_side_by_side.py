@@ -75,11 +75,11 @@ def test_two_models_are_asked_the_same_and_told_apart(compare, tmp_path):
     assert status == 0, said
     out = tmp_path / "out"
     answers = rows(out / "answers.jsonl")
-    assert [(row["model"], row["prompt_id"]) for row in answers] == [
+    assert [(row["model"], row["question_id"]) for row in answers] == [
         (model, prompt["id"]) for model in ("chat", "aligned") for prompt in PROMPTS
     ]
     assert answers[0] | {"answer": "", "tokens": 0, "ended": True, "checkpoint": ""} == {
-        "prompt_id": "harm", "category": "violence", "language": "ja", "wanted": "decline",
+        "question_id": "harm", "category": "violence", "language": "ja", "wanted": "decline",
         "prompt": [{"role": "user", "content": PROMPTS[0]["prompt"]}], "model": "chat", "checkpoint": "", "answer": "",
         "ended": True, "tokens": 0,
     }  # fmt: skip
@@ -138,7 +138,7 @@ def test_a_judge_can_be_added_later_and_is_asked_twice_for_each_answer(compare, 
         assert compare("--judge_model", "judge", "--judge_url", endpoint.url)[0] == 0
         assert endpoint.requests == 12  # what is judged is not judged again
     verdicts = rows(tmp_path / "out" / "verdicts.jsonl")
-    assert {(row["prompt_id"], row["verdict"]) for row in verdicts} == {
+    assert {(row["question_id"], row["verdict"]) for row in verdicts} == {
         (name, "unsure") for name in ("harm", "help", "fine")
     }
     report = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -36,7 +36,7 @@ def test_repetition_is_the_share_of_fourgrams_that_came_before():
 
 
 def row(prompt: ComparisonPrompt, model: str, answer: str, tokens: int, ended: bool = True) -> dict:
-    return {"prompt_id": prompt.id, "model": model, "answer": answer, "tokens": tokens, "ended": ended}
+    return {"question_id": prompt.id, "model": model, "answer": answer, "tokens": tokens, "ended": ended}
 
 
 def score(chosen: float, rejected: float, chosen_tokens=10, rejected_tokens=5) -> dict:

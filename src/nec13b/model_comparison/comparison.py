@@ -1,6 +1,6 @@
 """Models side by side: what `evaluation/side_by_side.py` does.
 
-<output_dir>/answers.jsonl     an answer a line: prompt_id, category, language, wanted, prompt, model, checkpoint,
+<output_dir>/answers.jsonl     an answer a line: question_id, category, language, wanted, prompt, model, checkpoint,
                                answer, ended, tokens
 <output_dir>/pair_scores.jsonl the log-probabilities of both answers of a held-out pair a line, by model
 <output_dir>/verdicts.jsonl    what the judge said of an answer, where there is one
@@ -70,11 +70,11 @@ def _compare(
         print(f"prompts set aside: {rejections}; see {rejections.path}")
     checkpoints = config.checkpoints()
     print(f"{len(prompts):,} prompts, {len(pairs):,} held-out pairs, {len(checkpoints)} models", flush=True)
-    journal = RowJournal(output / ANSWERS_NAME, ("model", "prompt_id"))
+    journal = RowJournal(output / ANSWERS_NAME, ("model", "question_id"))
     scores = RowJournal(output / SCORES_NAME, ("model", "pair"))
     for label, path in checkpoints.items():
         ask(config, label, path, prompts, pairs, journal, scores)
-    opinions = RowJournal(output / VERDICTS_NAME, ("judge", "model", "prompt_id"))
+    opinions = RowJournal(output / VERDICTS_NAME, ("judge", "model", "question_id"))
     verdicts = judge(config, prompts, journal, opinions)
     for each in (journal, scores, opinions):
         each.close()
@@ -131,8 +131,8 @@ def write_answers(
             config.seed + first, config.temperature, config.top_p, config.batch_size,
         )  # fmt: skip
         journal.add([
-            {"prompt_id": prompt.id, "category": prompt.category, "language": prompt.language, "wanted": prompt.wanted,
-             "prompt": prompt.messages, "model": label, "checkpoint": path, "answer": answer.text,
+            {"question_id": prompt.id, "category": prompt.category, "language": prompt.language,
+             "wanted": prompt.wanted, "prompt": prompt.messages, "model": label, "checkpoint": path, "answer": answer.text,
              "ended": answer.ended, "tokens": answer.tokens}
             for prompt, answer, wanted in zip(batch, found, missing) if wanted
         ])  # fmt: skip
@@ -163,16 +163,16 @@ def judge(
     by_id, name = {prompt.id: prompt for prompt in prompts}, config.judge_model
     rows = [
         row for key, row in journal.rows.items()
-        if by_id[row["prompt_id"]].wanted and not verdicts.rows.get((name, *key), {}).get("verdict")
+        if by_id[row["question_id"]].wanted and not verdicts.rows.get((name, *key), {}).get("verdict")
     ]  # fmt: skip
 
     def done(number: int, judged: Judged) -> None:
         row = rows[number]
-        verdicts.add([{"judge": name, "model": row["model"], "prompt_id": row["prompt_id"], **judged.to_row()}])
+        verdicts.add([{"judge": name, "model": row["model"], "question_id": row["question_id"], **judged.to_row()}])
 
     if rows:
         print(f"{name} judges {len(rows):,} answers ...", flush=True)
-        cases = [(by_id[row["prompt_id"]], row["answer"]) for row in rows]
+        cases = [(by_id[row["question_id"]], row["answer"]) for row in rows]
         run_all(judged_answers(EndpointGenerator(config.judge()), cases, config.judge_concurrency, done))
     found = {key[1:]: row for key, row in verdicts.rows.items() if key[0] == name}
     if failed := sum(not row["verdict"] for row in found.values()):

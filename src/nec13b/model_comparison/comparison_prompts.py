@@ -90,9 +90,7 @@ def _prompt_of_row(row: Any, place: str) -> ComparisonPrompt | str:
     if wanted and wanted not in WANTED:
         return f"wanted must be one of {', '.join(WANTED)}"
     language = said(row, "language", "lang") or identify_language(messages[-1]["content"])[0]
-    return ComparisonPrompt(
-        said(row, "id", "question_id", "prompt_id") or place, messages, said(row, "category"), language, wanted
-    )
+    return ComparisonPrompt(said(row, "id", "question_id") or place, messages, said(row, "category"), language, wanted)
 
 
 def _messages(row: dict) -> list[Message]:
