@@ -135,7 +135,8 @@ def reward_of(model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, messag
 
 
 def wins(rewards: dict[int, dict[str, list[float]]], name: str, seed: int) -> float | None:
-    """The share of a policy's answers that reward models of other seeds put above the start model's to the same prompt.
+    """The share of a policy's answers that reward models of other seeds put above the start model's to the same prompt;
+    half of those that they put level, as equal answers are.
 
     Args:
         rewards: of each reward model, by its seed.
@@ -143,7 +144,7 @@ def wins(rewards: dict[int, dict[str, list[float]]], name: str, seed: int) -> fl
         seed: whose reward model the policy may have learned to please.
     """
     cases = [
-        ours > theirs
+        (ours > theirs) + 0.5 * (ours == theirs)
         for of, said in rewards.items() if of != seed
         for ours, theirs in zip(said[name], said["start"])
     ]  # fmt: skip

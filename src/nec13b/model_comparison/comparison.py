@@ -132,8 +132,8 @@ def write_answers(
         )  # fmt: skip
         journal.add([
             {"question_id": prompt.id, "category": prompt.category, "language": prompt.language,
-             "wanted": prompt.wanted, "prompt": prompt.messages, "model": label, "checkpoint": path, "answer": answer.text,
-             "ended": answer.ended, "tokens": answer.tokens}
+             "wanted": prompt.wanted, "prompt": prompt.messages, "model": label, "checkpoint": path,
+             "answer": answer.text, "ended": answer.ended, "tokens": answer.tokens}
             for prompt, answer, wanted in zip(batch, found, missing) if wanted
         ])  # fmt: skip
 
