@@ -224,11 +224,12 @@ def measure(arguments: argparse.Namespace, output: Path, base: Path, held_out: l
 def said_of_settings(arguments: argparse.Namespace, pairs: int, held_out: int) -> str:
     """What was trained on what, with what budget."""
     answers = 2 * pairs * arguments.epochs
+    epochs = "one epoch" if arguments.epochs == 1 else f"{arguments.epochs} epochs"
     name = arguments.base.name if arguments.base else "SmolLM2-135M-Instruct"
     return (
         f"{name} with LoRA of rank {arguments.rank}, {pairs} pairs to train on and {held_out} held out, "
         f"of at most {arguments.max_length} tokens. **DPO** (`recipes/align.py`, sigmoid, beta {arguments.dpo_beta:g}, "
-        f"learning rate {arguments.dpo_learning_rate:g}): {arguments.epochs} epoch(s). **The reward model** "
+        f"learning rate {arguments.dpo_learning_rate:g}): {epochs}. **The reward model** "
         f"(`RewardTrainer`, learning rate {arguments.reward_learning_rate:g}): as many epochs of the same pairs; then "
         f"**RLOO** (`RLOOTrainer`, beta {arguments.rloo_beta:g}, learning rate {arguments.rloo_learning_rate:g}, "
         f"4 answers a prompt) on their prompts. The budget is the same number of answers to learn from: {answers:,} "
