@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--dpo_learning_rate", type=float, default=5e-4)
     parser.add_argument("--dpo_beta", type=float, default=0.1)
-    parser.add_argument("--reward_learning_rate", type=float, default=2e-4)
+    parser.add_argument("--reward_learning_rate", type=float, default=5e-4)
     parser.add_argument("--rloo_learning_rate", type=float, default=2e-4)
     parser.add_argument("--rloo_beta", type=float, default=0.05)
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="mixed precision")
