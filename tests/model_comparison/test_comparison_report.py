@@ -85,4 +85,4 @@ def test_the_numbers_of_two_models():
 
 def test_the_shape_of_one_answer():
     shape = shape_of_answers([{"answer": "", "tokens": 0, "ended": False}])
-    assert (shape.tokens, shape.distinct_2, shape.self_bleu, shape.repetition) == (0, 0, 0, 0)
+    assert (shape.tokens, shape.distinct_2, shape.self_bleu, shape.repetition, shape.empty) == (0, 0, 0, 0, 1)

@@ -22,6 +22,7 @@ class AnswerShape:
         tokens: mean tokens of an answer, by the model's own tokenizer.
         characters: mean characters.
         ended: share of answers that came to their end.
+        empty: share of answers without a letter or digit.
         distinct_2: different pairs of units as a share of all pairs, over all answers together.
         self_bleu: 0 to 100; the more alike the answers, the higher.
         repetition: mean share, within an answer, of 4-grams of units that it has used before.
@@ -30,6 +31,7 @@ class AnswerShape:
     tokens: float
     characters: float
     ended: float
+    empty: float
     distinct_2: float
     self_bleu: float
     repetition: float
@@ -47,10 +49,16 @@ def shape_of_answers(rows: Sequence[dict[str, Any]]) -> AnswerShape:
         tokens=float(np.mean([row["tokens"] for row in rows])),
         characters=float(np.mean([len(text) for text in texts])),
         ended=float(np.mean([row["ended"] for row in rows])),
+        empty=float(np.mean([says_nothing(text) for text in texts])),
         distinct_2=distinct_share(units, 2),
         self_bleu=self_bleu(units) if len(units) > 1 else 0.0,
         repetition=float(np.mean([repetition(text) for text in texts])),
     )
+
+
+def says_nothing(text: str) -> bool:
+    """Whether there is no letter and no digit in a text."""
+    return not any(c.isalnum() for c in text)
 
 
 def repetition(text: str) -> float:

@@ -160,6 +160,7 @@ def measures(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
         for name, field, form in (
             ("tokens of an answer", "tokens", "{:.1f}"),
             ("answers that end", "ended", "{:.1%}"),
+            ("answers without a word", "empty", "{:.1%}"),
             ("different pairs of words", "distinct_2", "{:.1%}"),
             ("self-BLEU of the answers", "self_bleu", "{:.1f}"),
             ("repetition within an answer", "repetition", "{:.1%}"),
