@@ -14,8 +14,8 @@ The paper's amplification is semi-automatic: a model writes, people decide. `rev
     {"id": "augmented/1-000018", "decision": "withdraw"}
 
 `edit` accepts the item with these messages in place of its own. Of several decisions on an item the last one counts, so
-a person may think again; after `withdraw` it awaits one, as before. `reviewer`, `time` and `comment` are free and optional. The recipe, run again, takes what was
-decided into `dialogues.jsonl` and leaves the rest in the queue.
+a person may think again; after `withdraw` it awaits one, as before. `reviewer`, `time` and `comment` are free and
+optional. The recipe, run again, takes what was decided into `dialogues.jsonl` and leaves the rest in the queue.
 """
 
 import dataclasses
