@@ -95,7 +95,7 @@ def tuned(arguments: argparse.Namespace) -> str:
 def packing(arguments: argparse.Namespace) -> str:
     """Tokens of dialogues a second, packed and one dialogue a row."""
     flags = [*common(arguments), "--max_steps", SPEED_STEPS, "--eval_strategy", "no", "--save_strategy", "no",
-             "--count_endings", 0, "--sample_questions"]  # fmt: skip
+             "--count_endings", 0]  # fmt: skip
     speeds = {}
     for name, more in (
         ("packed, one row a pass", ["--packing", "true", "--per_device_train_batch_size", 1]),
