@@ -1,4 +1,4 @@
-"""The questions of JSQuAD and JCommonsenseQA: out of JGLUE's own files, the Hub's parquet copies, or the built-in sample.
+"""The questions of JSQuAD and JCommonsenseQA, of JGLUE's own files, the Hub's parquet copies, or the built-in sample.
 
 JGLUE's files are read as they are published (`train-v1.1.json`, gzip or not), without any loading script. Whoever wants
 the examples of 2023 takes them of the tag v1.1.0, since v1.3 has other JSQuAD training questions:
@@ -77,7 +77,9 @@ def without_asked(pool: list[Row], asked: list[Row]) -> list[Row]:
 
 def identity(rows: list[Row]) -> str:
     """A fingerprint of what is asked and what is right, whatever file or table it came from: 16 hexadecimal digits."""
-    said = [[row["question"], row.get("context"), row.get("answers"), row.get("choices"), row.get("label")] for row in rows]
+    said = [
+        [row["question"], row.get("context"), row.get("answers"), row.get("choices"), row.get("label")] for row in rows
+    ]
     return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
@@ -191,7 +193,13 @@ def _jcqa_row(entry: Row, place: str) -> Row:
     if not isinstance(label, int) or not 0 <= label < 5:
         raise InputError(f"{place} has no label from 0 to 4 (the test split of v1.0 to v1.2 has none)")
     identifier = str(entry.get("q_id", place))
-    return {"id": identifier, "question": entry["question"], "choices": choices, "label": label, "label_text": str(label)}
+    return {
+        "id": identifier,
+        "question": entry["question"],
+        "choices": choices,
+        "label": label,
+        "label_text": str(label),
+    }
 
 
 def _text(path: Path) -> str:

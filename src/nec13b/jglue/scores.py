@@ -3,9 +3,9 @@
 - `exact_match`, ours: equal to any of the right answers, after Unicode form KC and trimming.
 - `exact_match_first`: equal to the first right answer, after trimming (lm-eval's ja_leaderboard_jsquad).
 - `exact_match_jp_line`: equal to any, after jp-stable's normalisation. It is what jp-stable's backend
-  hf-causal-experimental counts, with which the Llama 2 models were measured; that backend ignores the limit of tokens.
-- `exact_match_jp`: the same after the answer is cut to as many tokens as the longest right answer has, so that it cannot
-  fail by going on. It is what the backend hf-causal counts.
+  hf-causal-experimental counts, with which the Llama 2 models were measured: that backend ignores the limit of tokens.
+- `exact_match_jp`: the same after the answer is cut to as many tokens as the longest right answer has, so that it
+  cannot fail by going on. It is what the backend hf-causal counts.
 - `f1`: characters in common with the best of the right answers, spaces aside.
 
 What jp-stable does: Stability-AI/lm-evaluation-harness, branch jp-stable, lm_eval/tasks/ja/jsquad.py (stop at the first

@@ -45,9 +45,7 @@ class JglueTask(ConfigurableTask):
         found = read_questions(self.data_name, settings.get("jglue"), settings.get("jglue_revision"))
         # Nobody may find the answer to a question among its examples.
         pool = found.pool if examples == "jp_stable" else without_asked(found.pool, found.asked)
-        settings.update(
-            examples=examples, asked_from=found.asked_from, examples_from=found.pool_from, pool=len(pool)
-        )
+        settings.update(examples=examples, asked_from=found.asked_from, examples_from=found.pool_from, pool=len(pool))
         self.dataset = {"validation": Dataset.from_list(found.asked), "examples": Dataset.from_list(pool)}
 
     def fewshot_context(self, doc: dict, *args, **kwargs):
