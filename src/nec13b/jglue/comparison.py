@@ -41,7 +41,7 @@ def compare(config: JglueConfig, tasks: Path) -> dict:
                         lm = load_model(checkpoint, config)
                     print(f"{label}: {task}, seed {seed} ...", flush=True)
                     found = {"label": label, "made_with": asked,
-                             **measure(lm, task, seed, config, tasks, lm.tokenizer.name_or_path)}  # fmt: skip
+                             **measure(lm, task, seed, config, tasks)}  # fmt: skip
                     write_json(path, found)
                 measured.setdefault(task, {}).setdefault(label, []).append(found)
         del lm

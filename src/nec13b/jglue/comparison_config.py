@@ -13,7 +13,8 @@ class JglueConfig:
     """JSQuAD and JCommonsenseQA for a list of models: a table, figure 3 of the paper, and every answer."""
 
     models: list[str] = field(
-        default_factory=list, metadata={"help": "label=checkpoint: a folder or a Hub name, of a model or an adapter."}
+        default_factory=list,
+        metadata={"help": "label=checkpoint: a folder or Hub name, of a model or an adapter, or a GGUF file."},
     )
     tasks: list[str] = field(
         default_factory=lambda: ["nec13b_jsquad", "nec13b_jcqa"],

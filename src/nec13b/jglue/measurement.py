@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import logging
+import os
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,26 +43,29 @@ def check_tasks(names: list[str], folder: Path) -> None:
 
 
 def load_model(checkpoint: str, config: JglueConfig) -> SharedPromptLM:
-    """A checkpoint for lm-eval, on the GPU where there is one; an adapter on its base model.
+    """A checkpoint for lm-eval, on the GPU where there is one: a model, an adapter on its base model, or a GGUF file.
 
     Raises:
         InputError: there is no such checkpoint, or it cannot be loaded.
     """
+    folder, gguf = checkpoint, ""
+    if checkpoint.endswith(".gguf"):
+        folder, gguf = os.path.split(checkpoint)
     if checkpoint.startswith((".", "/", "runs/")) and not Path(checkpoint).exists():
         raise InputError(f"{checkpoint} does not exist; recipes/pretrain.py and recipes/chat_tune.py make models")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns of every prompt that it cuts; we count them
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = config.dtype if config.dtype != "auto" else {"cpu": "float32", "cuda": "bfloat16"}[device]
     try:
-        places = {"pretrained": checkpoint}
-        if (adapter := find_adapter_config_file(checkpoint)) is not None:
+        places = {"pretrained": folder or ".", **({"gguf_file": gguf} if gguf else {"use_safetensors": True})}
+        if not gguf and (adapter := find_adapter_config_file(checkpoint)) is not None:
             cached_file(checkpoint, "adapter_model.safetensors")  # or else it raises: peft would take a pickle
             base = read_json(Path(adapter), "recipes/chat_tune.py").get("base_model_name_or_path")
-            places = {"pretrained": str(base), "peft": checkpoint}
+            places |= {"pretrained": str(base), "peft": checkpoint}
             if Path(checkpoint, "tokenizer_config.json").is_file():
                 places["tokenizer"] = checkpoint
         return SharedPromptLM(
-            **places, device=device, dtype=dtype, batch_size=config.batch_size, use_safetensors=True,
+            **places, device=device, dtype=dtype, batch_size=config.batch_size,
             trust_remote_code=config.trust_remote_code,
         )  # fmt: skip
     except InputError:
@@ -72,16 +76,15 @@ def load_model(checkpoint: str, config: JglueConfig) -> SharedPromptLM:
         raise InputError(f"cannot load a model from {checkpoint}: {reason[:300]}{flag}") from error
 
 
-def measure(lm: Any, task: str, seed: int, config: JglueConfig, folder: Path, tokenizer: str | None) -> dict:
+def measure(lm: Any, task: str, seed: int, config: JglueConfig, folder: Path) -> dict:
     """Runs a task in lm-eval.
 
     Args:
-        lm: a model of lm-eval's.
+        lm: a model of lm-eval's; where it has a tokenizer, that limits the answers of `exact_match_jp`.
         task: name of a task in `folder`.
         seed: of the examples.
         config: the settings.
         folder: of the tasks.
-        tokenizer: folder or name of the model's, for the limit of tokens in `exact_match_jp`; None leaves that out.
 
     Returns:
         `scores` (means, 0 to 1), `standard_errors` (lm-eval's, as if questions were independent), `protocol`, and
@@ -95,11 +98,12 @@ def measure(lm: Any, task: str, seed: int, config: JglueConfig, folder: Path, to
         raise InputError(
             f"max_answer_tokens ({config.max_answer_tokens}) leaves no room for a prompt in a window of {window} tokens"
         )
-    settings = {"examples": config.examples, "jglue": config.jglue, "jglue_revision": config.jglue_revision,
-                "tokenizer": tokenizer, "trust_remote_code": config.trust_remote_code}  # fmt: skip
+    settings = {name: getattr(config, name) for name in ("examples", "jglue", "jglue_revision")}
     manager = TaskManager(include_path=str(folder), include_defaults=False, metadata=settings)
+    made = manager.load([task])["tasks"][task]
+    made.tokenizer = getattr(lm, "tokenizer", None)
     results = simple_evaluate(
-        model=lm, tasks=[task], task_manager=manager, limit=config.limit, fewshot_random_seed=seed,
+        model=lm, tasks=[made], task_manager=manager, limit=config.limit, fewshot_random_seed=seed,
         apply_chat_template=config.chat_template, fewshot_as_multiturn=config.chat_template,
         gen_kwargs={"max_gen_toks": config.max_answer_tokens},
     )  # fmt: skip
@@ -154,8 +158,8 @@ def _answer(sample: dict) -> str:
 def state_of_checkpoint(checkpoint: str) -> str:
     """A fingerprint of a folder's files by name, size and time, so that a model trained anew is measured anew."""
     place = Path(checkpoint)
-    if not place.is_dir():
-        return checkpoint
-    files = sorted(path for path in place.iterdir() if path.is_file())
+    if not place.exists():
+        return checkpoint  # a Hub name
+    files = [place] if place.is_file() else sorted(path for path in place.iterdir() if path.is_file())
     listing = "\n".join(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
     return hashlib.sha256(listing.encode()).hexdigest()[:16]

@@ -9,8 +9,11 @@ metadata, which holds the model's arguments and what `--metadata '{"jglue": "my/
 - `tokenizer`, else `pretrained`: whose tokens limit the answers of `exact_match_jp`, which is left out without it.
 """
 
+import functools
+
 from datasets import Dataset
 from lm_eval.api.task import ConfigurableTask
+from transformers import AutoTokenizer
 
 from ..errors import InputError
 from .few_shot import ExamplesByQuestion, JpStableExamples
@@ -62,24 +65,21 @@ class Jsquad(JglueTask):
     def process_results(self, doc: dict, results: list[str]) -> dict[str, float]:
         """The scores of an answer, and with a tokenizer jp-stable's with its limit of tokens."""
         scores = super().process_results(doc, results)
-        if (tokenizer := self._tokenizer()) is not None:
+        if self.tokenizer is not None:
             before = self.doc_to_text(doc).splitlines(keepends=True)[-1]
-            cut = cut_to_longest(first_line(results[0]), doc["answers"], tokenizer, before)
+            cut = cut_to_longest(first_line(results[0]), doc["answers"], self.tokenizer, before)
             scores["exact_match_jp"] = float(matches_jp(cut, doc["answers"]))
         return scores
 
-    def _tokenizer(self):
-        """The tokenizer that the settings name; None where they name none."""
-        if not hasattr(self, "_loaded_tokenizer"):
-            settings = self.config.metadata
-            found = settings.get("tokenizer") or settings.get("pretrained")
-            if isinstance(found, str):
-                from transformers import AutoTokenizer
-
-                options = {k: settings[k] for k in ("revision", "trust_remote_code", "gguf_file") if settings.get(k)}
-                found = AutoTokenizer.from_pretrained(found, **options)
-            self._loaded_tokenizer = found
-        return self._loaded_tokenizer
+    @functools.cached_property
+    def tokenizer(self):
+        """The tokenizer that the settings name; None where they name none. Who has the model's sets it."""
+        settings = self.config.metadata
+        name = settings.get("tokenizer") or settings.get("pretrained")
+        if not isinstance(name, str):
+            return name
+        options = {key: settings[key] for key in ("revision", "trust_remote_code", "gguf_file") if settings.get(key)}
+        return AutoTokenizer.from_pretrained(name, **options)
 
 
 class Jcqa(JglueTask):
