@@ -20,6 +20,7 @@ class JglueConfig:
         default_factory=lambda: ["nec13b_jsquad", "nec13b_jcqa"],
         metadata={"help": "Tasks of evaluation/tasks/; nec13b_jsquad_0_2 has prompt 0.2."},
     )
+    shots: int | None = field(default=None, metadata={"help": "Examples before a question. Default: 2 and 3."})
     few_shot_seeds: list[int] = field(
         default_factory=lambda: [1234],
         metadata={"help": "Each seed puts other examples before a question; intervals are over questions and seeds."},
@@ -46,6 +47,8 @@ class JglueConfig:
     def __post_init__(self):
         if self.limit is not None and self.limit < 1:
             raise InputError("limit must be at least 1")
+        if self.shots is not None and self.shots < 0:
+            raise InputError("shots must be at least 0")
         if self.batch_size < 1 or self.max_answer_tokens < 1:
             raise InputError("batch_size and max_answer_tokens must be at least 1")
         if self.examples not in ("by_question", "jp_stable"):

@@ -103,7 +103,8 @@ def measure(lm: Any, task: str, seed: int, config: JglueConfig, folder: Path) ->
     made = manager.load([task])["tasks"][task]
     made.tokenizer = getattr(lm, "tokenizer", None)
     results = simple_evaluate(
-        model=lm, tasks=[made], task_manager=manager, limit=config.limit, fewshot_random_seed=seed,
+        model=lm, tasks=[made], task_manager=manager, limit=config.limit, num_fewshot=config.shots,
+        fewshot_random_seed=seed,
         apply_chat_template=config.chat_template, fewshot_as_multiturn=config.chat_template,
         gen_kwargs={"max_gen_toks": config.max_answer_tokens},
     )  # fmt: skip
