@@ -37,8 +37,8 @@ def draw_scores(path: Path, tasks: dict[str, dict]) -> Path:
                               textcoords="offset points", ha="center", color="0.2")  # fmt: skip
             if metric in CHANCE:
                 axes.axhline(CHANCE[metric], color="0.5", linestyle=":", linewidth=1)
-                axes.annotate("chance", (1, CHANCE[metric]), xycoords=("axes fraction", "data"), fontsize=8,
-                              color="0.4", ha="right", va="bottom")  # fmt: skip
+                axes.annotate("chance", (1.01, CHANCE[metric]), xycoords=("axes fraction", "data"), fontsize=8,
+                              color="0.4", va="center")  # fmt: skip
             axes.set_title(f"{task}\n{protocol['shots']} examples, prompt {protocol['prompt']}", fontsize=9)
             axes.set_ylabel(f"{NAMES[metric]} (%)")
             axes.set_xticks(range(len(labels)), shown, rotation=30 if len(labels) > 3 else 0, fontsize=8)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..japanese_font import is_wide
 from ..long_context.position_losses import Estimate, estimate
 
 NAMES = {"exact_match": "EM", "exact_match_jp": "EM, jp-stable", "exact_match_jp_line": "EM, jp-stable, whole line",
@@ -85,12 +86,14 @@ def table(tasks: dict[str, dict]) -> list[str]:
             + ", ".join(f"{name} {version}" for name, version in protocol["versions"].items())
             + f", task version {protocol['task_version']}",
         ]
-        width = max(map(len, models)) + 2
+        width = max(map(columns, models)) + 2
         cells = {label: [_cell(model["scores"][m]) for m in metrics] for label, model in models.items()}
         widths = [max(len(NAMES[m]), *(len(row[i]) for row in cells.values())) for i, m in enumerate(metrics)]
         lines.append("  " + " " * width + "  ".join(NAMES[m].ljust(w) for m, w in zip(metrics, widths)))
         for label, row in cells.items():
-            lines.append("  " + label.ljust(width) + "  ".join(cell.ljust(w) for cell, w in zip(row, widths)))
+            lines.append(
+                "  " + label + " " * (width - columns(label)) + "  ".join(cell.ljust(w) for cell, w in zip(row, widths))
+            )
         for label, row in found["difference_from_first"].items():
             said = f"  {label} less {next(iter(models))}: {NAMES[metrics[0]]} {_cell(row[metrics[0]], '+')}"
             lines.append(said)
@@ -99,6 +102,11 @@ def table(tasks: dict[str, dict]) -> list[str]:
                 lines.append(f"  {label}: {model['prompts_cut']:,} prompts were longer than its window; what is cut is "
                              "the beginning, so instruction and examples are missing")  # fmt: skip
     return lines
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: two for a Japanese character."""
+    return sum(1 + is_wide(character) for character in text)
 
 
 def _cell(found: dict, sign: str = "") -> str:
