@@ -76,6 +76,14 @@ def test_an_adapter_is_measured_on_its_base(evaluate, tiny_checkpoint, tmp_path)
     assert "in the chat template" in said
 
 
+def test_the_protocol_of_2023_has_its_examples_and_tokens(evaluate, tiny_checkpoint, tmp_path):
+    status, said = evaluate("--models", f"a={tiny_checkpoint}", "--as_jp_stable", "true", "--limit", "3")
+    assert status == 0, said
+    assert "word for word jp-stable jsquad-1.1-0.3, tokens as in jp-stable, 2 examples (jp_stable)" in said
+    protocol = json.loads((tmp_path / "out" / "jglue.json").read_text("utf-8"))["tasks"]["nec13b_jcqa"]["protocol"]
+    assert (protocol["examples"], protocol["as_jp_stable"]) == ("jp_stable", True)
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -89,9 +97,8 @@ def test_an_adapter_is_measured_on_its_base(evaluate, tiny_checkpoint, tmp_path)
         ),
         (["--models", "a={model}", "--max_answer_tokens", "256"], "leaves no room for a prompt in a window of 256"),
         (["--models", "a={model}", "--jglue", "nowhere"], "nowhere, does not exist"),
-        (["--models", "a=x", "--examples", "mine"], "examples must be by_question or jp_stable"),
         (["--models", "a=x", "--few_shot_seeds", "1", "1"], "few_shot_seeds must be one or more different numbers"),
-        (["--models", "a=x", "--examples", "jp_stable", "--few_shot_seeds", "1", "2"], "give one seed"),
+        (["--models", "a=x", "--as_jp_stable", "true", "--few_shot_seeds", "1", "2"], "as_jp_stable has one seed"),
     ],
 )
 def test_a_mistake_is_said_in_a_line(evaluate, tiny_checkpoint, flags, said):

@@ -7,7 +7,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from nec13b.jglue.shared_prompt import SharedPromptLM
+from nec13b.jglue.shared_prompt import JpStableTokensLM, SharedPromptLM
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +77,18 @@ def test_a_model_with_shared_keys_too(tokenizer):
     asked = requests([(90, [1, 4, 2]), (30, [2, 2])], 1)
     ours, theirs = shared._loglikelihood_tokens(asked, True), plain._loglikelihood_tokens(asked, True)
     assert [value for value, _ in ours] == pytest.approx([value for value, _ in theirs], abs=1e-3)
+
+
+def test_tokens_of_jp_stable(both, tiny_checkpoint):
+    """Prompt and choice are encoded each by itself, without a begin token, which lm-eval adds here."""
+    shared, _ = both
+    apart = JpStableTokensLM(shared.model, tokenizer=str(tiny_checkpoint), batch_size=1)
+    ids, prompt, choice = apart.tokenizer, "質問：朝にのぼるものは？\n\n### 応答:\n", "太陽"
+    assert apart._encode_pair(prompt, choice) == (
+        ids.encode(prompt, add_special_tokens=False), ids.encode(choice, add_special_tokens=False)
+    )  # fmt: skip
+    begin = ids.bos_token_id
+    assert shared._encode_pair(prompt, choice)[0][0] == begin
+    assert apart._encode_pair(prompt, choice)[0][0] != begin
+    assert apart.tok_batch_encode([prompt])[0][0][0] != begin  # what an answer is generated from
+    assert shared._encode_pair(prompt, choice)[1] != apart._encode_pair(prompt, choice)[1]  # lm-eval counts the newline

@@ -12,7 +12,8 @@ def run(values, groups, seed=1, metric="exact_match"):
     protocol = {
         "task": "t", "task_version": 1.0, "prompt": "0.3", "same_as_jp_stable": "jsquad-1.1-0.3", "shots": 2,
         "examples": "by_question", "examples_from": "x", "examples_to_choose_from": 9, "asked_from": "y",
-        "asked": len(values), "few_shot_seed": seed, "chat_template": False, "prompts_cut": 0, "window": 2048,
+        "asked": len(values), "few_shot_seed": seed, "chat_template": False, "as_jp_stable": False,
+        "prompts_cut": 0, "window": 2048,
         "dtype": "float32", "versions": {"lm_eval": "0.4.13"},
     }  # fmt: skip
     return {"scores": {metric: float(np.mean(values))}, "standard_errors": {metric: 0.1}, "protocol": protocol,

@@ -74,5 +74,5 @@ def measured_before(path: Path, asked: dict) -> dict | None:
 
 
 def _settings_that_count(config: JglueConfig) -> dict:
-    names = ("shots", "examples", "jglue", "jglue_revision", "chat_template", "limit", "max_answer_tokens", "dtype")
+    names = ("shots", "as_jp_stable", "jglue", "jglue_revision", "chat_template", "limit", "max_answer_tokens", "dtype")
     return {name: getattr(config, name) for name in names}

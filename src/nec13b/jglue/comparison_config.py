@@ -25,9 +25,8 @@ class JglueConfig:
         default_factory=lambda: [1234],
         metadata={"help": "Each seed puts other examples before a question; intervals are over questions and seeds."},
     )
-    examples: str = field(
-        default="by_question",
-        metadata={"help": "by_question, or jp_stable: the very examples of 2023, whatever the seed."},
+    as_jp_stable: bool = field(
+        default=False, metadata={"help": "Take jp-stable's examples, whatever the seed, and encode as it does."}
     )
     jglue: str | None = field(
         default=None,
@@ -51,14 +50,12 @@ class JglueConfig:
             raise InputError("shots must be at least 0")
         if self.batch_size < 1 or self.max_answer_tokens < 1:
             raise InputError("batch_size and max_answer_tokens must be at least 1")
-        if self.examples not in ("by_question", "jp_stable"):
-            raise InputError(f"examples must be by_question or jp_stable, not {self.examples!r}")
         if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise InputError(f"dtype must be auto, float32, bfloat16 or float16, not {self.dtype!r}")
         if len(set(self.few_shot_seeds)) != len(self.few_shot_seeds) or not self.few_shot_seeds:
             raise InputError("few_shot_seeds must be one or more different numbers")
-        if self.examples == "jp_stable" and len(self.few_shot_seeds) > 1:
-            raise InputError("examples jp_stable are the same for all few_shot_seeds; give one seed")
+        if self.as_jp_stable and (len(self.few_shot_seeds) > 1 or self.chat_template):
+            raise InputError("as_jp_stable has one seed and no chat template; give one of few_shot_seeds")
         if len(set(self.tasks)) != len(self.tasks) or not self.tasks:
             raise InputError("tasks must be one or more different names")
         self.checkpoints()

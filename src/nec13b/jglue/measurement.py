@@ -19,7 +19,7 @@ from .. import Nec13bConfig  # noqa: F401  lm-eval loads by AutoModel, which kno
 from ..errors import InputError
 from ..run_record import read_json
 from .comparison_config import JglueConfig
-from .shared_prompt import SharedPromptLM
+from .shared_prompt import JpStableTokensLM, SharedPromptLM
 
 PACKAGES = ("lm_eval", "transformers", "torch")
 METRICS = {
@@ -64,7 +64,7 @@ def load_model(checkpoint: str, config: JglueConfig) -> SharedPromptLM:
             places |= {"pretrained": str(base), "peft": checkpoint}
             if Path(checkpoint, "tokenizer_config.json").is_file():
                 places["tokenizer"] = checkpoint
-        return SharedPromptLM(
+        return (JpStableTokensLM if config.as_jp_stable else SharedPromptLM)(
             **places, device=device, dtype=dtype, batch_size=config.batch_size,
             trust_remote_code=config.trust_remote_code,
         )  # fmt: skip
@@ -98,14 +98,14 @@ def measure(lm: Any, task: str, seed: int, config: JglueConfig, folder: Path) ->
         raise InputError(
             f"max_answer_tokens ({config.max_answer_tokens}) leaves no room for a prompt in a window of {window} tokens"
         )
-    settings = {name: getattr(config, name) for name in ("examples", "jglue", "jglue_revision")}
+    settings = {"examples": "jp_stable" if config.as_jp_stable else "by_question",
+                "jglue": config.jglue, "jglue_revision": config.jglue_revision}  # fmt: skip
     manager = TaskManager(include_path=str(folder), include_defaults=False, metadata=settings)
     made = manager.load([task])["tasks"][task]
     made.tokenizer = getattr(lm, "tokenizer", None)
     results = simple_evaluate(
         model=lm, tasks=[made], task_manager=manager, limit=config.limit, num_fewshot=config.shots,
-        fewshot_random_seed=seed,
-        apply_chat_template=config.chat_template, fewshot_as_multiturn=config.chat_template,
+        fewshot_random_seed=seed, apply_chat_template=config.chat_template, fewshot_as_multiturn=config.chat_template,
         gen_kwargs={"max_gen_toks": config.max_answer_tokens},
     )  # fmt: skip
     asked, about = results["configs"][task], results["configs"][task]["metadata"]
@@ -138,6 +138,7 @@ def measure(lm: Any, task: str, seed: int, config: JglueConfig, folder: Path) ->
             "asked_from": about["asked_from"],
             "asked": len(samples),
             "few_shot_seed": seed,
+            "as_jp_stable": config.as_jp_stable,
             "chat_template": config.chat_template,
             "prompts_cut": cut,
             "window": window,

@@ -68,3 +68,18 @@ class SharedPromptLM(HFLM):
             (float(row[: len(ids)].sum()), bool(right[: len(ids)].all()))
             for ids, row, right in zip(continuations, values, greedy)
         ]
+
+
+class JpStableTokensLM(SharedPromptLM):
+    """The same with the tokens of jp-stable: no begin token, and prompt and choice encoded each by itself.
+
+    LLaMA's tokenizer then puts a space before a choice, and a newline at the end of a prompt belongs to the prompt
+    (Stability-AI/lm-evaluation-harness, branch jp-stable, `BaseLM.loglikelihood` in lm_eval/base.py and
+    `add_special_tokens` in models/huggingface.py).
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **{**kwargs, "add_bos_token": False})
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        return self.tok_encode(context, False), self.tok_encode(continuation, False)

@@ -80,7 +80,8 @@ def table(tasks: dict[str, dict]) -> list[str]:
             "",
             f"{task}: {protocol['asked']:,} questions, {protocol['asked_from']}",
             f"  prompt {protocol['prompt']}{f', word for word jp-stable {same}' if same else ''}"
-            f"{', in the chat template' if protocol['chat_template'] else ''}, {protocol['shots']} examples "
+            f"{', in the chat template' if protocol['chat_template'] else ''}"
+            f"{', tokens as in jp-stable' if protocol['as_jp_stable'] else ''}, {protocol['shots']} examples "
             f"({protocol['examples']}) out of {protocol['examples_to_choose_from']:,} of {protocol['examples_from']}",
             f"  seeds {', '.join(map(str, protocol['few_shot_seeds']))}; "
             + ", ".join(f"{name} {version}" for name, version in protocol["versions"].items())
