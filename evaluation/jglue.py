@@ -4,8 +4,8 @@ Reads    checkpoints (folders or Hub names, adapters too), and JGLUE's files
 Writes   <output_dir>/jglue.png, jglue.json, measured/ (every answer); a table to the terminal
 
 Tiny     python evaluation/jglue.py                        the tiny base and chat model, on ten questions of our own
-13B      NEC13B_JGLUE=JGLUE/datasets python evaluation/jglue.py --models base=runs/13b/pretrain/model \\
-             llama2=meta-llama/Llama-2-13b-hf --few_shot_seeds 1 2 3 --batch_size 16
+13B      NEC13B_JGLUE=JGLUE/datasets python evaluation/jglue.py --config evaluation/configs/13b/jglue.yaml \\
+             --models base=runs/13b/pretrain/model llama2=meta-llama/Llama-2-13b-hf
 
 The tasks lie in evaluation/tasks/ and run in lm-eval by themselves, too. A command that was interrupted goes on where
 it was. docs/evaluation.md says how the figures relate to those of others.
