@@ -91,6 +91,6 @@ def test_tokens_of_jp_stable(both, tiny_checkpoint):
     assert shared._encode_pair(prompt, choice)[0][0] == begin
     assert apart._encode_pair(prompt, choice)[0][0] != begin
     assert apart.tok_batch_encode([prompt])[0][0][0] != begin  # what an answer is generated from
-    # lm-eval splits the tokens of both together, and the prompt's newline falls to neither: its token goes with a colon.
+    # lm-eval splits the tokens of both together, and the newline falls to neither: its token has the colon, too.
     assert ids.decode(shared._encode_pair(prompt, choice)[0]).endswith("応答:")
     assert ids.decode(apart._encode_pair(prompt, choice)[0]) == prompt
