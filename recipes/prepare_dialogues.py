@@ -15,8 +15,10 @@ docs/dialogues.md is the manual.
 from pathlib import Path
 
 from nec13b.dialogues.dialogue_settings import PrepareDialoguesConfig
-from nec13b.dialogues.dialogue_sources import dialogues_identity, parse_dialogue_sources
-from nec13b.dialogues.prepared_dialogues import PAGE_NAME, REJECTED_NAME, REPORT_NAME, prepare_dialogues
+from nec13b.dialogues.dialogue_sources import parse_dialogue_sources
+from nec13b.dialogues.prepared_dialogues import prepare_dialogues
+from nec13b.dialogues.prepared_folder import PAGE_NAME, REJECTED_NAME, REPORT_NAME
+from nec13b.dialogues.row_sources import sources_identity
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord, claim_made_dir, read_json, write_json
 from nec13b.tokenization import load_tokenizer
@@ -29,7 +31,7 @@ def main() -> None:
     output = Path(config.output_dir)
     handle = load_tokenizer(config.tokenizer) if config.tokenizer else None
     inputs = {
-        "dialogues": dialogues_identity(parse_dialogue_sources(config.dialogues)),
+        "dialogues": sources_identity(parse_dialogue_sources(config.dialogues)),
         "tokenizer": handle.fingerprint if handle else None,
     }
     note = claim_made_dir(output, {**inputs, "settings": config}, config.overwrite_output_dir)

@@ -1,5 +1,6 @@
 """What all tests share: no network, few threads, a small corpus on disk, and where the real data lies."""
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
+import zstandard
 
 from nec13b import Nec13bConfig, Nec13bForCausalLM
 from nec13b.corpus import parse_sources, read_documents
@@ -18,6 +20,7 @@ from nec13b.pretraining import TokenShards
 from nec13b.tokenization import save_tokenizer, train_tokenizer
 
 ROOT = Path(__file__).parent.parent
+ROLES = {"S": "system", "U": "user", "A": "assistant", "T": "tool"}
 torch.set_num_threads(1)
 
 
@@ -77,6 +80,32 @@ def tiny_checkpoint(tokenizer, tmp_path_factory) -> Path:
     Nec13bForCausalLM(config).save_pretrained(folder)
     ids.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def messages_of():
+    """Messages out of `U question`, `A answer` and so on; a longer first word is the role itself."""
+
+    def make(*lines: str) -> list[dict[str, str]]:
+        parts = [line.partition(" ") for line in lines]
+        return [{"role": ROLES.get(role, role), "content": content} for role, _, content in parts]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_rows():
+    """Writes rows as JSONL, compressed as the file is named, or as one JSON array; returns the path as a text."""
+
+    def write(path: Path, rows) -> str:
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        data = (json.dumps(list(rows), ensure_ascii=False, indent=1) if path.suffix == ".json" else lines).encode()
+        if path.suffix == ".gz":
+            data = gzip.compress(data)
+        path.write_bytes(zstandard.compress(data) if path.suffix == ".zst" else data)
+        return str(path)
+
+    return write
 
 
 @pytest.fixture

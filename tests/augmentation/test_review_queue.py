@@ -46,3 +46,12 @@ def test_the_last_decision_counts_and_a_missing_file_decides_nothing(tmp_path):
     path.write_text("\ufeff" + "\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     decisions = read_decisions(path, Rejections())
     assert (decisions["a"].decision, decisions["a"].messages, decisions["a"].comment) == ("edit", system, "短く")
+
+
+def test_a_withdrawn_decision_is_none(tmp_path):
+    path = tmp_path / "reviewed.jsonl"
+    rows = [("a", "accept"), ("a", "withdraw"), ("b", "withdraw"), ("c", "withdraw"), ("c", "reject")]
+    path.write_text("".join(json.dumps({"id": name, "decision": decision}) + "\n" for name, decision in rows))
+    rejections = Rejections()
+    assert {name: one.decision for name, one in read_decisions(path, rejections).items()} == {"c": "reject"}
+    assert not rejections.counts

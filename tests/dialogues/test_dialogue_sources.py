@@ -7,7 +7,8 @@ import pyarrow.parquet
 import pytest
 
 from nec13b.corpus import Rejections
-from nec13b.dialogues.dialogue_sources import dialogues_identity, parse_dialogue_sources, read_dialogues
+from nec13b.dialogues.dialogue_sources import parse_dialogue_sources, read_dialogues
+from nec13b.dialogues.row_sources import sources_identity
 from nec13b.errors import InputError
 
 
@@ -180,7 +181,15 @@ def test_files_of_other_kinds_are_refused(tmp_path):
 
 def test_the_identity_changes_with_a_file_and_not_otherwise(tmp_path, rows, write_rows):
     path = write_rows(tmp_path / "a.jsonl", rows[:1])
-    before = dialogues_identity(parse_dialogue_sources([path, "sample"]))
-    assert before == dialogues_identity(parse_dialogue_sources([path, "sample"]))
+    before = sources_identity(parse_dialogue_sources([path, "sample"]))
+    assert before == sources_identity(parse_dialogue_sources([path, "sample"]))
     write_rows(tmp_path / "a.jsonl", rows)
-    assert before != dialogues_identity(parse_dialogue_sources([path, "sample"]))
+    assert before != sources_identity(parse_dialogue_sources([path, "sample"]))
+
+
+def test_a_provenance_that_cannot_be_written_is_told(tmp_path):
+    row = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "provenance": '
+    (tmp_path / "a.jsonl").write_text(row + '{"model": {"name": "\\ud800"}}}\n')
+    rejections = Rejections()
+    assert read(str(tmp_path / "a.jsonl"), rejections) == []
+    assert dict(rejections.counts) == {"lone surrogate": 1}

@@ -9,15 +9,13 @@ from hypothesis import strategies as st
 
 from nec13b.dialogues import Dialogue
 from nec13b.dialogues.dialogue_settings import DialogueSettings, PrepareDialoguesConfig
-from nec13b.dialogues.prepared_dialogues import (
+from nec13b.dialogues.prepared_dialogues import prepare_dialogues, prepared_dialogues, read_prepared
+from nec13b.dialogues.prepared_folder import (
     HELD_OUT_NAME,
     REJECTED_NAME,
     TRAIN_NAME,
     DialogueRejections,
     is_prepared,
-    prepare_dialogues,
-    prepared_dialogues,
-    read_prepared,
 )
 from nec13b.errors import InputError
 from nec13b.run_record import MADE_NAME, UNFINISHED

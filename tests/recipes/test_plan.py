@@ -51,10 +51,32 @@ def test_extending_the_papers_model(run_recipe, root, tmp_path, window, layout, 
     assert f"{steps:,}, " in outcome.out
 
 
+def test_aligning_the_papers_model_by_each_reference(run_recipe, root, tmp_path):
+    plans = {}
+    for name, machine in (("align", "fsdp_1x8"), ("align_lora", "one_gpu")):
+        outcome = run_recipe(
+            "plan", "--of", "align", "--config", root / f"recipes/configs/13b/{name}.yaml", "--machine",
+            root / f"accelerate_configs/{machine}.yaml", "--output", tmp_path / name,
+        )  # fmt: skip
+        assert outcome.status == 0, outcome.err
+        assert "precomputed" in outcome.out
+        plan = json.loads((tmp_path / name / "plan.json").read_text())
+        assert plan["shape"]["parameters"] == 13_201_986_560
+        plans[name] = {cost["reference"]: cost for cost in plan["costs"]}
+    whole, lora = plans["align"], plans["align_lora"]
+    assert set(whole) == {"precomputed", "model"}
+    assert whole["precomputed"]["fits"]
+    assert whole["model"]["memory"] - whole["precomputed"]["memory"] == pytest.approx(4 * 13_201_986_560 / 8)
+    assert set(lora) == {"precomputed", "adapter_off", "model"}
+    assert lora["adapter_off"]["fits"]
+    assert lora["model"]["memory"] - lora["adapter_off"]["memory"] == pytest.approx(2 * 13_201_986_560)
+    assert whole["precomputed"]["reference_seconds"] == pytest.approx(whole["precomputed"]["seconds"] / 4, rel=0.01)
+
+
 def test_a_recipe_that_has_no_plan(run_recipe):
     outcome = run_recipe("plan", "--of", "chat")
     assert outcome.status == 2
-    assert outcome.err == "error: --of must be one of pretrain, extend_context, not 'chat'\n"
+    assert outcome.err == "error: --of must be one of pretrain, extend_context, align, not 'chat'\n"
 
 
 def test_flags_win_over_both_files(run_recipe, root, tmp_path):

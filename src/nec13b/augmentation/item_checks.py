@@ -17,9 +17,9 @@ from ..corpus.personal_data import find_personal_data
 from ..corpus.phrases import PhraseLists, read_phrases
 from ..dialogues.dialogue import Message
 from ..dialogues.leaked_marks import leaked_mark, without_code
+from ..generation.generator import Completion
 from .augmentation_config import ItemCheckSettings
 from .augmentation_prompts import LANGUAGES
-from .generation import Completion
 
 OWN_PHRASES = Path(__file__).parent / "phrases"
 # The prompt's own tags and headings, and the names of speakers at the beginning of a line.
@@ -171,14 +171,14 @@ def _fault_of_text(what: str, text: str, languages: list[str], limits: tuple[int
         return Fault("too_long", f"the {what} has {len(text):,} characters")
     if not any(is_in_language(text, language) for language in languages):
         return Fault("language", f"the {what} is not in {' or '.join(languages)}")
-    if _is_repetitive(text):
+    if is_repetitive(text):
         return Fault("repetitive", f"the {what} says the same over and over")
     if personal := find_personal_data(text):
         return Fault("personal_data", f"the {what} holds {personal[0][2].replace('_', ' ')}")
     return None
 
 
-def _is_repetitive(text: str) -> bool:
+def is_repetitive(text: str) -> bool:
     """Whether less than a third of its stretches of eight characters differ, as where a model is caught in a loop."""
     text = " ".join(without_code(text).split())
     count = len(text) - REPETITION_GRAM + 1

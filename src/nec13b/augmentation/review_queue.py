@@ -11,10 +11,11 @@ The paper's amplification is semi-automatic: a model writes, people decide. `rev
     {"id": "augmented/1-000017", "decision": "accept"}
     {"id": "augmented/1-000018", "decision": "reject", "comment": "The sum is wrong."}
     {"id": "augmented/1-000019", "decision": "edit", "messages": [...], "reviewer": "...", "time": "..."}
+    {"id": "augmented/1-000018", "decision": "withdraw"}
 
 `edit` accepts the item with these messages in place of its own. Of several decisions on an item the last one counts, so
-a person may think again. `reviewer`, `time` and `comment` are free and optional. The recipe, run again, takes what was
-decided into `dialogues.jsonl` and leaves the rest in the queue.
+a person may think again; after `withdraw` it awaits one, as before. `reviewer`, `time` and `comment` are free and
+optional. The recipe, run again, takes what was decided into `dialogues.jsonl` and leaves the rest in the queue.
 """
 
 import dataclasses
@@ -34,7 +35,7 @@ from ..dialogues.leaked_marks import leaked_mark
 from .outcome_journal import Outcome
 
 QUEUE_NAME, DECISIONS_NAME, RESULT_NAME = "review.jsonl", "reviewed.jsonl", "dialogues.jsonl"
-ACCEPT, REJECT, EDIT = DECISIONS = ("accept", "reject", "edit")
+ACCEPT, REJECT, EDIT, WITHDRAW = DECISIONS = ("accept", "reject", "edit", "withdraw")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def read_decisions(path: Path, rejections: Rejections) -> dict[str, Decision]:
                 rejections.add(str(path), number, str(error), line)
             else:
                 decisions[decision.id] = decision
+                if decision.decision == WITHDRAW:
+                    del decisions[decision.id]
     return decisions
 
 
@@ -85,13 +88,14 @@ def _decision(row: Any) -> Decision:
             messages = messages_of_row({"messages": row.get("messages")}, "messages")
         except NotADialogue as error:
             raise ValueError(f"an edit without messages: {error}") from None
-        if fault := _fault_of_edit(messages):
+        if fault := fault_of_edit(messages):
             raise ValueError(f"the edited messages cannot be used: {fault}")
     free = {name: str(row[name]) for name in ("reviewer", "time", "comment") if row.get(name)}
     return Decision(row["id"], row["decision"], messages, **free)
 
 
-def _fault_of_edit(messages: list[Message]) -> str:
+def fault_of_edit(messages: list[Message]) -> str:
+    """Why edited messages cannot be taken; empty where they can."""
     roles = [message["role"] for message in messages]
     turns = roles[1:] if roles[:1] == ["system"] else roles
     if not turns or len(turns) % 2 or turns != ["user", "assistant"] * (len(turns) // 2):

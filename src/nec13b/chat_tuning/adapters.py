@@ -8,10 +8,10 @@ import torch
 from peft import LoraConfig, PeftModel
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from .tuning_config import ChatTuneConfig
+from .tuning_settings import TuningSettings
 
 
-def lora_config(config: ChatTuneConfig, added_tokens: list[int]) -> LoraConfig | None:
+def lora_config(config: TuningSettings, added_tokens: list[int]) -> LoraConfig | None:
     """The adapter that the settings ask for; None where all weights are trained.
 
     Args:
@@ -33,7 +33,7 @@ def lora_config(config: ChatTuneConfig, added_tokens: list[int]) -> LoraConfig |
     )
 
 
-def four_bits(config: ChatTuneConfig) -> BitsAndBytesConfig | None:
+def four_bits(config: TuningSettings) -> BitsAndBytesConfig | None:
     """How the frozen weights of QLoRA are held (NF4 with double quantisation, Dettmers et al., arXiv:2305.14314)."""
     if config.adapter != "qlora":
         return None

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from ..corpus.languages import identify_language
 from ..corpus.personal_data import find_personal_data, mask_personal_data
 from .dialogue import ROLES, Dialogue, Message
-from .dialogue_settings import DialogueSettings
+from .dialogue_settings import CheckSettings, DialogueSettings
 from .leaked_marks import leaked_mark, without_code
 from .near_duplicate_index import NearDuplicateIndex
 
@@ -40,29 +40,27 @@ class Objection:
     message: int | None = None
 
 
-class DialogueChecks:
-    """Judges dialogues one after another; it remembers them, so that a later duplicate is known.
+class MessageChecks:
+    """Judges messages by themselves.
 
     Args:
         settings: which checks, and their bounds.
-        tokenizer: counts tokens, where a most of them is set; its chat template renders the dialogue.
+        tokenizer: counts tokens, where a most of them is set; its chat template renders the messages.
     """
 
-    def __init__(self, settings: DialogueSettings, tokenizer: PreTrainedTokenizerBase | None = None):
+    def __init__(self, settings: CheckSettings, tokenizer: PreTrainedTokenizerBase | None = None):
         self.settings, self.tokenizer = settings, tokenizer
-        self.masked: Counter[str] = Counter()  # pieces of personal data, by kind
-        self.cut = 0  # dialogues that were cut after their last answer
-        self._keys: dict[bytes, str] = {}
-        self._index = NearDuplicateIndex(settings.near_similarity)
+        self.masked: Counter[str] = Counter()  # pieces of personal data in what is kept, by kind
 
-    def __call__(self, dialogue: Dialogue) -> tuple[Dialogue, Objection | None]:
-        """The dialogue as it may be kept (cut, masked, if so wanted), and what speaks against it."""
-        whole = dialogue
-        if self.settings.cut_unanswered:
-            dialogue = cut_after_last_answer(dialogue)
-        messages = dialogue.messages
+    def objection_to(self, messages: list[Message], *left_out: str) -> Objection | None:
+        """What speaks against messages, from their roles to personal data that is not to be masked.
+
+        Args:
+            messages: from the first one to an answer.
+            left_out: checks that are left out, beside those of the settings.
+        """
         if not messages:
-            return dialogue, Objection("no messages")
+            return Objection("no messages")
         checks = (
             ("roles", self._unknown_role),
             ("empty_turns", self._empty_turn),
@@ -72,18 +70,9 @@ class DialogueChecks:
             ("language", self._other_language),
         )
         for name, check in checks:
-            if name not in self.settings.skip_checks and (objection := check(messages)):
-                return dialogue, objection
-        if self.settings.personal_data == "set_aside" and (objection := self._personal_data(messages)):
-            return dialogue, objection
-        if self.settings.personal_data == "mask":
-            dialogue, masked = masked_dialogue(dialogue)
-        objection = self._duplicate(dialogue)
-        if objection is None:
-            self.cut += len(dialogue.messages) < len(whole.messages)
-            if self.settings.personal_data == "mask":
-                self.masked += masked
-        return dialogue, objection
+            if name not in self.settings.skip_checks and name not in left_out and (objection := check(messages)):
+                return objection
+        return self._personal_data(messages) if self.settings.personal_data == "set_aside" else None
 
     def _unknown_role(self, messages: list[Message]) -> Objection | None:
         for number, message in enumerate(messages, start=1):
@@ -144,6 +133,40 @@ class DialogueChecks:
                 return Objection("personal data", f"message {number} ({message['role']}): {found[0][2]}", number)
         return None
 
+
+class DialogueChecks(MessageChecks):
+    """Judges dialogues one after another; it remembers them, so that a later duplicate is known.
+
+    Args:
+        settings: which checks, and their bounds.
+        tokenizer: counts tokens, where a most of them is set; its chat template renders the dialogue.
+    """
+
+    settings: DialogueSettings
+
+    def __init__(self, settings: DialogueSettings, tokenizer: PreTrainedTokenizerBase | None = None):
+        super().__init__(settings, tokenizer)
+        self.cut = 0  # dialogues that were cut after their last answer
+        self._keys: dict[bytes, str] = {}
+        self._index = NearDuplicateIndex(settings.near_similarity)
+
+    def __call__(self, dialogue: Dialogue) -> tuple[Dialogue, Objection | None]:
+        """The dialogue as it may be kept (cut, masked, if so wanted), and what speaks against it."""
+        whole = dialogue
+        if self.settings.cut_unanswered:
+            dialogue = cut_after_last_answer(dialogue)
+        if objection := self.objection_to(dialogue.messages):
+            return dialogue, objection
+        masked: Counter[str] = Counter()
+        if self.settings.personal_data == "mask":
+            messages, masked = masked_messages(dialogue.messages)
+            dialogue = replace(dialogue, messages=messages) if masked else dialogue
+        objection = self._duplicate(dialogue)
+        if objection is None:
+            self.cut += len(dialogue.messages) < len(whole.messages)
+            self.masked += masked
+        return dialogue, objection
+
     def _duplicate(self, dialogue: Dialogue) -> Objection | None:
         skipped, key = self.settings.skip_checks, bytes.fromhex(dialogue.key)
         if "duplicates" not in skipped and key in self._keys:
@@ -163,11 +186,11 @@ def cut_after_last_answer(dialogue: Dialogue) -> Dialogue:
     return replace(dialogue, messages=dialogue.messages[:last]) if 0 < last < len(dialogue.messages) else dialogue
 
 
-def masked_dialogue(dialogue: Dialogue) -> tuple[Dialogue, Counter[str]]:
-    """The dialogue with marks in place of personal data, and how many pieces of each kind there were."""
-    messages, masked = [], Counter()
-    for message in dialogue.messages:
+def masked_messages(messages: list[Message]) -> tuple[list[Message], Counter[str]]:
+    """Messages with marks in place of personal data, and how many pieces of each kind there were."""
+    changed, masked = [], Counter()
+    for message in messages:
         content, found = mask_personal_data(message["content"])
-        messages.append(Message(role=message["role"], content=content))
+        changed.append(Message(role=message["role"], content=content))
         masked += found
-    return (replace(dialogue, messages=messages), masked) if masked else (dialogue, masked)
+    return changed, masked

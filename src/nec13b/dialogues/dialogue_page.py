@@ -17,22 +17,27 @@ def write_page(path: Path, report: dict[str, Any]) -> None:
         path: the file; replaced only when the new one is whole.
         report: the content of `report.json`.
     """
-    labels = [row["source"] for row in report["sources"]]
     html_page.write_page(
         path,
         Path(__file__).with_name(TEMPLATE),
         {
             "report": report,
-            "colours": {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(labels)} | {"": "#8a8f98"},
-            "reasons": _reasons(report),
-            "exchanges": _columns(_few(report["exchanges"])),
-            "lengths": {role: _columns(_without_gaps(bins)) for role, bins in report["lengths"].items() if bins},
+            "colours": colours_of_sources(report),
+            "reasons": reason_bars(report),
+            "exchanges": columns(_few(report["exchanges"])),
+            "lengths": {role: columns(without_gaps(bins)) for role, bins in report["lengths"].items() if bins},
             "openings": [(role, rows, rows[0][1]) for role, rows in report["openings"].items() if rows],
         },
     )
 
 
-def _reasons(report: dict) -> list[dict]:
+def colours_of_sources(report: dict) -> dict[str, str]:
+    """A colour for each source of a report, and a grey for what belongs to none."""
+    labels = [row["source"] for row in report["sources"]]
+    return {label: COLOURS[i % len(COLOURS)] for i, label in enumerate(labels)} | {"": "#8a8f98"}
+
+
+def reason_bars(report: dict) -> list[dict]:
     """Each reason with its cases by source, the commonest setting the scale."""
     rows = [
         {"reason": reason, "by_source": by_source, "cases": sum(by_source.values())}
@@ -54,13 +59,14 @@ def _few(exchanges: dict[str, int]) -> list[tuple[str, int]]:
     return columns
 
 
-def _without_gaps(bins: dict[str, int]) -> list[tuple[str, int]]:
+def without_gaps(bins: dict[str, int]) -> list[tuple[str, int]]:
     """Messages by length, a column for each power of two from the shortest to the longest."""
     powers = [int(length).bit_length() for length in bins]
     lengths = [1 << (power - 1) if power else 0 for power in range(min(powers), max(powers) + 1)]
     return [(f"{n // 1024}k" if n >= 1024 else str(n), bins.get(str(n), 0)) for n in lengths]
 
 
-def _columns(counts: list[tuple[str, int]]) -> list[dict]:
+def columns(counts: list[tuple[str, int]]) -> list[dict]:
+    """The columns of a histogram, the highest being 100 high."""
     largest = max((count for _, count in counts), default=0) or 1
     return [{"label": label, "count": count, "height": 100 * count / largest} for label, count in counts]

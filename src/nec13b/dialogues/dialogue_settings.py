@@ -1,4 +1,4 @@
-"""The settings that every recipe which reads dialogues shares."""
+"""The settings that every recipe which reads dialogues shares, and those of them that preferences share too."""
 
 from dataclasses import dataclass, field
 
@@ -11,23 +11,14 @@ PERSONAL_DATA = ("mask", "set_aside", "keep")
 
 
 @dataclass
-class DialogueSettings:
-    """Which dialogues are read, and what they are checked for."""
+class CheckSettings:
+    """What messages are checked for, those of dialogues as those of preferences, and how they are split."""
 
-    dialogues: list[str] = field(
-        default_factory=lambda: ["sample"],
-        metadata={
-            "help": "Where dialogues come from: sample, files, folders, patterns, hub:NAME; options after commas."
-        },
-    )
     skip_checks: list[str] = field(
         default_factory=list, metadata={"help": f"Checks that are left out: {', '.join(CHECKS)}."}
     )
     strict: bool = field(
         default=False, metadata={"help": "Refuse data with anything wrong in it, instead of setting that aside."}
-    )
-    cut_unanswered: bool = field(
-        default=False, metadata={"help": "Cut what follows the last answer, instead of setting the dialogue aside."}
     )
     max_dialogue_characters: int = field(
         default=32_000, metadata={"help": "Longer dialogues are set aside; all messages together."}
@@ -49,17 +40,21 @@ class DialogueSettings:
         default="mask", metadata={"help": "Mail addresses, phone and card numbers: mask, set_aside or keep."}
     )
     near_similarity: float = field(
-        default=0.7, metadata={"help": "Estimated likeness, 0 to 1, from which on the later of two dialogues goes."}
+        default=0.7, metadata={"help": "Estimated likeness, 0 to 1, from which on the later of two goes."}
     )
     held_out_fraction: float = field(
-        default=0.02, metadata={"help": "Share of dialogues, by hash of their opening, that is kept for evaluation."}
+        default=0.02, metadata={"help": "Share of the data, by hash of its opening, that is kept for evaluation."}
     )
 
-    def check_dialogue_settings(self) -> None:
-        """Raises InputError where a value makes no sense."""
+    def check_message_settings(self, checks: tuple[str, ...]) -> None:
+        """Raises InputError where a value makes no sense.
+
+        Args:
+            checks: those that there are.
+        """
         for name in self.skip_checks:
-            if name not in CHECKS:
-                raise InputError(f"skip_checks: there is no check {name!r}; there are {', '.join(CHECKS)}")
+            if name not in checks:
+                raise InputError(f"skip_checks: there is no check {name!r}; there are {', '.join(checks)}")
         if self.personal_data not in PERSONAL_DATA:
             raise InputError(f"personal_data must be one of {', '.join(PERSONAL_DATA)}, not {self.personal_data!r}")
         if not self.languages and "language" not in self.skip_checks:
@@ -74,6 +69,30 @@ class DialogueSettings:
                 raise InputError(f"{name} must lie above 0 and not above 1, not {getattr(self, name)}")
         if not 0 <= self.held_out_fraction < 1:
             raise InputError(f"held_out_fraction must lie between 0 and 1, not {self.held_out_fraction}")
+
+    def check_token_counter(self, tokenizer: str | None) -> None:
+        """Raises InputError where tokens are bounded and nothing is named that counts them."""
+        if self.max_dialogue_tokens and not tokenizer:
+            raise InputError("max_dialogue_tokens needs a tokenizer that counts them; name one with --tokenizer")
+
+
+@dataclass
+class DialogueSettings(CheckSettings):
+    """Which dialogues are read, and what they are checked for."""
+
+    dialogues: list[str] = field(
+        default_factory=lambda: ["sample"],
+        metadata={
+            "help": "Where dialogues come from: sample, files, folders, patterns, hub:NAME; options after commas."
+        },
+    )
+    cut_unanswered: bool = field(
+        default=False, metadata={"help": "Cut what follows the last answer, instead of setting the dialogue aside."}
+    )
+
+    def check_dialogue_settings(self) -> None:
+        """Raises InputError where a value makes no sense."""
+        self.check_message_settings(CHECKS)
 
 
 @dataclass
@@ -90,5 +109,4 @@ class PrepareDialoguesConfig(DialogueSettings):
 
     def __post_init__(self):
         self.check_dialogue_settings()
-        if self.max_dialogue_tokens and not self.tokenizer:
-            raise InputError("max_dialogue_tokens needs a tokenizer that counts them; name one with --tokenizer")
+        self.check_token_counter(self.tokenizer)

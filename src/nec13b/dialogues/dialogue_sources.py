@@ -11,53 +11,42 @@ Entries are written as those of a corpus (`corpus/sources.py`) and read by the s
 holds no dialogue: it is noted with its line.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from ..corpus import Rejections, Source
-from ..corpus.documents import LONE_SURROGATE
-from ..corpus.file_formats import Rows, kind_of_rows_file, rows_of_hub_data_set, whole_rows_of_file
+from ..corpus import Rejections
+from ..corpus.file_formats import Rows
 from ..corpus.reading import said
-from ..corpus.sources import files_of, labelled, named_files
-from ..errors import InputError
-from ..run_record import MADE_NAME
 from .assistant_trees import BRANCHES, TreeMessage, nested_tree, paths_of_tree, trees_of_table
 from .dialogue import Dialogue
 from .dialogue_shapes import SHAPES, NotADialogue, messages_of_row, shape_of_row
+from .row_sources import RowPlace, RowSource, holds_lone_surrogate, numbered_rows, reject_row
 
-PREPARED_NAMES = ("train.jsonl", "held_out.jsonl")
-EXCERPT_CHARACTERS = 200
 DIALOGUES_IN_A_ROW = 32  # a tree has many branches in a line
 
 
 @dataclass(frozen=True)
-class DialogueSource(Source):
+class DialogueSource(RowSource):
     """One place that dialogues are read from.
 
     Attributes:
         shape: one of SHAPES, for every row; empty: recognised row by row.
         prompt_field, answer_field: the fields of a prompt and its answer, where they are called otherwise.
         branches: of trees, the `best` branch or `all`.
-        language: of rows that do not say theirs.
     """
 
     shape: str = ""
     prompt_field: str = ""
     answer_field: str = ""
     branches: str = "best"
-    language: str = ""
 
     of: ClassVar[str] = "dialogues"
+    sample_package: ClassVar[str] = "nec13b.dialogues"
 
     def __post_init__(self):
-        for name, value, known in (("shape", self.shape, ("", *SHAPES)), ("branches", self.branches, BRANCHES)):
-            if value not in known:
-                named = ", ".join(each for each in known if each)
-                raise InputError(f"dialogues entry {self.location!r}: {name} must be one of {named}, not {value!r}")
+        self.check_option("shape", SHAPES)
+        self.check_option("branches", BRANCHES)
 
 
 @dataclass(frozen=True)
@@ -77,47 +66,7 @@ class Placed:
 
 def parse_dialogue_sources(entries: Any) -> list[DialogueSource]:
     """The sources of a `dialogues:` setting: one string or mapping, or a list of them; raises InputError."""
-    if isinstance(entries, (str, dict, DialogueSource)):
-        entries = [entries]
-    if not entries:
-        raise InputError("dialogues is empty; name at least one file, folder, hub: data set, or sample")
-    sources = labelled([DialogueSource.parse(entry) for entry in entries])
-    for source in sources:  # what is missing is found before any work starts
-        files_of_dialogues(source)
-    return sources
-
-
-def files_of_dialogues(source: DialogueSource) -> list[tuple[str, str]]:
-    """(path, how its rows are called) of each file; none of a Hub data set."""
-    if source.hub_name:
-        return []
-    if source.is_sample:
-        folder = Path(str(resources.files("nec13b.dialogues") / "sample"))
-        return [(str(file), f"{source.label}/{file.name}") for file in sorted(folder.glob("*.jsonl"))]
-    folder = Path(source.location).expanduser().absolute()
-    if (folder / MADE_NAME).is_file():  # of a prepared folder, not what was set aside
-        prepared = [name for name in PREPARED_NAMES if (folder / name).is_file()]
-        if prepared:
-            return [(str(folder / name), f"{source.label}/{name}") for name in prepared]
-    files = files_of(source, kind_of_rows_file, "JSONL, Parquet or JSON", ".jsonl, .parquet or .json (.gz, .zst)")
-    return named_files(source.label, files)
-
-
-def dialogues_identity(sources: list[DialogueSource]) -> list[dict]:
-    """What tells data from other data without reading it: the entries, and each local file's size and time."""
-    identity = []
-    for source in sources:
-        entry: dict[str, Any] = dict(vars(source))
-        if not source.is_sample and not source.hub_name:
-            entry["location"] = str(Path(source.location).expanduser().absolute())
-        stats = [(path, Path(path).stat()) for path, _ in files_of_dialogues(source)]
-        # The sample is told by its sizes: where a package lies and when it was installed does not matter.
-        entry["files"] = [
-            [Path(path).name, stat.st_size] if source.is_sample else [path, stat.st_size, stat.st_mtime_ns]
-            for path, stat in stats
-        ]
-        identity.append(entry)
-    return identity
+    return DialogueSource.parse_all(entries)
 
 
 def read_dialogues(sources: list[DialogueSource], rejections: Rejections, max_characters: int) -> Iterator[Placed]:
@@ -134,27 +83,8 @@ def read_dialogues(sources: list[DialogueSource], rejections: Rejections, max_ch
         InputError: a source does not exist or cannot be opened at all.
     """
     for source in sources:
-        if source.hub_name:
-            rows = rows_of_hub_data_set(source.hub_name, source.name, source.split)
-            parts = [(source.location, source.label, rows)]
-        else:
-            parts = [
-                (path, name, whole_rows_of_file(Path(path), rejections, DIALOGUES_IN_A_ROW * max_characters))
-                for path, name in files_of_dialogues(source)
-            ]
+        parts = source.rows(rejections, DIALOGUES_IN_A_ROW * max_characters)
         yield from _SourceReader(source, rejections).dialogues(parts)
-
-
-class _Place(NamedTuple):
-    """Where a row stands: the file, how its rows are called, and which one it is."""
-
-    file: str
-    name: str
-    row: int | None
-
-    @property
-    def id(self) -> str:
-        return self.name if self.row is None else f"{self.name}:{self.row}"
 
 
 @dataclass
@@ -162,21 +92,19 @@ class _SourceReader:
     source: DialogueSource
     rejections: Rejections
     # Rows of a table of tree messages; a tree may run over several files.
-    table: list[tuple[_Place, dict]] = field(default_factory=list)
+    table: list[tuple[RowPlace, dict]] = field(default_factory=list)
 
     def dialogues(self, parts: list[tuple[str, str, Rows]]) -> Iterator[Placed]:
-        for file, name, rows in parts:
-            for number, row in rows:
-                at = _Place(file, name, number)
-                try:
-                    yield from self._of_row(row, at)
-                except NotADialogue as error:
-                    self._reject(at, "not a dialogue", str(error), row)
+        for at, row in numbered_rows(parts):
+            try:
+                yield from self._of_row(row, at)
+            except NotADialogue as error:
+                self._reject(at, "not a dialogue", str(error), row)
         for tree in trees_of_table(self.table, self._reject):
             # A path is called by the row of its last answer, which no other path has.
             yield from self._of_tree(tree, {}, lambda path, _: path[-1].at.id)
 
-    def _of_row(self, row: Any, at: _Place) -> Iterator[Placed]:
+    def _of_row(self, row: Any, at: RowPlace) -> Iterator[Placed]:
         shape = self.source.shape
         if not shape and not (self.source.prompt_field or self.source.answer_field):
             shape = shape_of_row(row)
@@ -217,17 +145,15 @@ class _SourceReader:
             provenance=provenance,
         )
 
-    def _usable(self, dialogue: Dialogue, at: _Place, row: Any) -> Iterator[Placed]:
+    def _usable(self, dialogue: Dialogue, at: RowPlace, row: Any) -> Iterator[Placed]:
         for number, message in enumerate(dialogue.messages, start=1):
-            if LONE_SURROGATE.search(message["content"] + message["role"]):
+            if holds_lone_surrogate(message):
                 self._reject(at, "lone surrogate", f"message {number} is not valid Unicode", ascii(row))
                 return
-        if LONE_SURROGATE.search(str(dialogue.provenance)):
+        if holds_lone_surrogate(dialogue.provenance):
             self._reject(at, "lone surrogate", "its provenance is not valid Unicode", ascii(row))
             return
         yield Placed(dialogue, at.file, at.row)
 
-    def _reject(self, at: _Place, reason: str, detail: str, row: Any) -> None:
-        written = row if isinstance(row, str) else json.dumps(row, ensure_ascii=False, default=str)
-        excerpt = LONE_SURROGATE.sub("\ufffd", written[:EXCERPT_CHARACTERS])
-        self.rejections.add(at.file, at.row, reason, excerpt, detail=detail, label=self.source.label)
+    def _reject(self, at: RowPlace, reason: str, detail: str, row: Any) -> None:
+        reject_row(self.rejections, at, reason, detail, row, self.source.label)

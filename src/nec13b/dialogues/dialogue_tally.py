@@ -1,13 +1,14 @@
 """What the report on dialogues counts, while they pass, and from the file of what was set aside."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..corpus.languages import identify_language
-from .dialogue import Dialogue
-from .dialogue_sources import DialogueSource, files_of_dialogues
+from .dialogue import Dialogue, Message
+from .dialogue_sources import DialogueSource
 from .leaked_marks import without_code
+from .row_sources import RowSource
 
 FORMAT = "nec13b-dialogues-1"
 OPENING_CHARACTERS = 16
@@ -16,6 +17,45 @@ EXAMPLES = 3  # of each source, and of each reason
 EXAMPLE_MESSAGES, EXAMPLE_CHARACTERS = 8, 500
 FEWEST_CHARACTERS, SURE = 40, 0.8  # of answers whose language is counted; the others are hard to tell
 FIELDS = ("train", "held_out", "messages", "characters", "with_system", "with_tools")
+
+
+class RejectionTally:
+    """Cases that were set aside, by reason and source, and the first of each reason as examples.
+
+    Args:
+        sources: what was set aside in their files counts for them.
+    """
+
+    def __init__(self, sources: Sequence[RowSource]):
+        self._label_of_file = {path: source.label for source in sources for path, _ in source.files()}
+        self._reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        self._examples: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def add(self, row: dict[str, Any], shown: dict[str, Any]) -> None:
+        """Counts a row of `rejected.jsonl`.
+
+        Args:
+            row: as it stands there.
+            shown: what an example shows in place of fields of the row.
+        """
+        label = row.get("label") or self._label_of_file.get(row["source"], "")
+        self._reasons[row["reason"]][label] += 1
+        if len(examples := self._examples[row["reason"]]) < EXAMPLES:
+            examples.append({**row, **shown})
+
+    def of_source(self, label: str) -> int:
+        return sum(by_source[label] for by_source in self._reasons.values())
+
+    def total(self) -> int:
+        return sum(by_source.total() for by_source in self._reasons.values())
+
+    def by_reason(self) -> dict[str, dict[str, int]]:
+        """Cases by source of each reason, the commonest first."""
+        ordered = sorted(self._reasons.items(), key=lambda item: -item[1].total())
+        return {reason: dict(by_source) for reason, by_source in ordered}
+
+    def examples(self) -> dict[str, list[dict[str, Any]]]:
+        return {reason: self._examples[reason] for reason in self.by_reason()}
 
 
 class DialogueTally:
@@ -27,7 +67,7 @@ class DialogueTally:
 
     def __init__(self, sources: list[DialogueSource]):
         self.sources = {source.label: Counter() for source in sources}
-        self._label_of_file = {path: source.label for source in sources for path, _ in files_of_dialogues(source)}
+        self._set_aside = RejectionTally(sources)
         self.exchanges: Counter[int] = Counter()
         self.lengths: dict[str, Counter[int]] = {"user": Counter(), "assistant": Counter()}
         self.languages: Counter[str] = Counter()
@@ -47,10 +87,10 @@ class DialogueTally:
         self.exchanges[roles.count("user")] += 1
         for role, lengths in self.lengths.items():
             said = [message["content"] for message in dialogue.messages if message["role"] == role]
-            lengths.update(_bin(len(content)) for content in said)
+            lengths.update(length_bin(len(content)) for content in said)
             if said:
                 self.openings[role][" ".join(said[0].split())[:OPENING_CHARACTERS]] += 1
-        self.languages[_language(dialogue)] += 1
+        self.languages[language_of_answers(dialogue.messages)] += 1
         self.licences[dialogue.licence or "not said"] += 1
         drawn = self._drawn[dialogue.source]
         drawn.append((dialogue.key, dialogue))  # the smallest digests are as good as drawn by lot, and repeatable
@@ -65,28 +105,19 @@ class DialogueTally:
             masked: pieces of personal data that were masked, by kind.
             cut: dialogues that were cut after their last answer.
         """
-        reasons: dict[str, Counter[str]] = defaultdict(Counter)
-        examples: dict[str, list[dict]] = defaultdict(list)
         for row in rejected:
-            label = row.get("label") or self._label_of_file.get(row["source"], "")
-            reasons[row["reason"]][label] += 1
-            if len(examples[row["reason"]]) < EXAMPLES:
-                examples[row["reason"]].append(
-                    {**row, "messages": _shortened(row.get("messages", []), row.get("message"))}
-                )
+            self._set_aside.add(row, {"messages": shortened(row.get("messages", []), row.get("message"))})
         sources = [
-            {"source": label, "set_aside": sum(by_source[label] for by_source in reasons.values())}
-            | {name: counts[name] for name in FIELDS}
+            {"source": label, "set_aside": self._set_aside.of_source(label)} | {name: counts[name] for name in FIELDS}
             for label, counts in self.sources.items()
         ]
         kept = {name: sum(row[name] for row in sources) for name in FIELDS}
-        ordered = sorted(reasons.items(), key=lambda item: -item[1].total())
         return {
             "format": FORMAT,
             "kept": kept,
-            "set_aside": sum(by_source.total() for by_source in reasons.values()),
+            "set_aside": self._set_aside.total(),
             "sources": sources,
-            "reasons": {reason: dict(by_source) for reason, by_source in ordered},
+            "reasons": self._set_aside.by_reason(),
             "exchanges": {str(n): count for n, count in sorted(self.exchanges.items())},
             "lengths": {role: {str(b): n for b, n in sorted(c.items())} for role, c in self.lengths.items()},
             "languages": dict(self.languages.most_common()),
@@ -99,27 +130,28 @@ class DialogueTally:
             },
             "examples": {
                 "kept": [
-                    {"id": d.id, "source": d.source, "messages": _shortened(d.messages)}
+                    {"id": d.id, "source": d.source, "messages": shortened(d.messages)}
                     for drawn in self._drawn.values()
                     for _, d in drawn
                 ],
-                "rejected": {reason: examples[reason] for reason, _ in ordered},
+                "rejected": self._set_aside.examples(),
             },
         }
 
 
-def _bin(length: int) -> int:
+def length_bin(length: int) -> int:
     """The power of two from which on a length counts; 0 for nothing."""
     return 1 << (length.bit_length() - 1) if length else 0
 
 
-def _language(dialogue: Dialogue) -> str:
-    said = "\n".join(without_code(m["content"]) for m in dialogue.messages if m["role"] == "assistant").strip()
+def language_of_answers(messages: list[Message]) -> str:
+    """The language that the assistant speaks in, where that is sure; code does not count."""
+    said = "\n".join(without_code(m["content"]) for m in messages if m["role"] == "assistant").strip()
     language, probability = identify_language(said)
     return language if probability == 1 or (len(said) >= FEWEST_CHARACTERS and probability >= SURE) else "hard to tell"
 
 
-def _shortened(messages: list[dict], wrong: int | None = None) -> list[dict]:
+def shortened(messages: list[dict], wrong: int | None = None) -> list[dict]:
     """The messages as an example shows them; of a long dialogue the beginning, or those up to the wrong one."""
     start = max(0, wrong - EXAMPLE_MESSAGES // 2) if wrong and wrong > EXAMPLE_MESSAGES else 0
     end = min(len(messages), start + EXAMPLE_MESSAGES)

@@ -50,8 +50,9 @@ def estimates(
 
 
 def draw_by_position(
-    path: Path, labels: dict[str, list[Losses]], ranges: list[tuple[int, int]], old_window: int | None = None
-) -> Path:
+    path: Path, labels: dict[str, list[Losses]], ranges: list[tuple[int, int]], old_window: int | None = None,
+    emphasised: str = "",
+) -> Path:  # fmt: skip
     """Loss against position for each label, and its difference from the first label, with 95% intervals.
 
     Args:
@@ -59,21 +60,23 @@ def draw_by_position(
         labels: checkpoints by label; the first is what the others are compared with.
         ranges: of positions.
         old_window: marked by a line.
+        emphasised: the label to look at, drawn in black over the others.
     """
     from matplotlib.figure import Figure
 
     first, *others = labels
-    figure = Figure(figsize=(10.5 if others else 6, 4.5), dpi=140, layout="constrained")
+    figure = Figure(figsize=(10.5 if others else 6, 5), dpi=140, layout="constrained")
     panels = figure.subplots(1, 2 if others else 1, squeeze=False)[0]
     middles = np.array([(low * high) ** 0.5 for low, high in ranges])
     names = column_names(ranges, False)
-    colours = [f"C{i}" for i in range(len(labels))]
-    for colour, (label, losses) in zip(colours, labels.items()):
+    for number, (label, losses) in enumerate(labels.items()):
+        colour, width = ("black", 2.4) if label == emphasised else (f"C{number}", 1.3)
+        line = {"color": colour, "linewidth": width, "marker": "o", "markersize": 3, "zorder": 2 + width}
         means = [estimates(losses, ranges)[name].mean for name in names]
-        panels[0].plot(middles, means, color=colour, marker="o", markersize=3, linewidth=1.6, label=label)
+        panels[0].plot(middles, means, label=label, **line)
         if label != first:
             differences = [estimates(losses, ranges, labels[first])[name] for name in names]
-            panels[1].plot(middles, [d.mean for d in differences], color=colour, marker="o", markersize=3, label=label)
+            panels[1].plot(middles, [d.mean for d in differences], label=label, **line)
             low, high = [d.low for d in differences], [d.high for d in differences]
             panels[1].fill_between(middles, low, high, color=colour, alpha=0.13, linewidth=0)
     panels[0].set_ylabel("loss (nats per token)")
@@ -90,9 +93,10 @@ def draw_by_position(
         axes.grid(alpha=0.25)
         if old_window:
             axes.axvline(old_window, color="0.6", linestyle=":", linewidth=1)
-            axes.annotate("old window", (old_window, 1), xycoords=("data", "axes fraction"), fontsize=8, color="0.4",
-                          ha="right", va="top", rotation=90)  # fmt: skip
-    panels[0].legend(frameon=False, fontsize=8)
+            axes.annotate("old window", (old_window, 0.02), xycoords=("data", "axes fraction"), fontsize=8, color="0.4",
+                          ha="right", va="bottom", rotation=90)  # fmt: skip
+    handles, texts = panels[0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(len(texts), 5), frameon=False, fontsize=8)
     return _write(path, figure)
 
 

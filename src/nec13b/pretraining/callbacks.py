@@ -81,8 +81,10 @@ class ProgressLine(TrainerCallback):
         if not state.is_world_process_zero:
             return
         for name, value in (metrics or {}).items():
-            if name.startswith("eval_") and name.endswith("_loss"):
-                line = f"held-out {name[5:-5]} loss {value:.3f} at step {state.global_step:,}"
+            source, _, measure = name.removeprefix("eval_").rpartition("_")
+            if name.startswith("eval_") and measure in ("loss", "accuracy"):
+                figure = f"{value:.3f}" if measure == "loss" else f"{value:.1%}"
+                line = f"held-out {source} {measure} {figure} at step {state.global_step:,}"
                 if self.bar is not None:
                     self.bar.write(line)
                 else:

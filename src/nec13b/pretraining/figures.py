@@ -18,15 +18,20 @@ def held_out_curves(log_history: list[dict]) -> dict[str, list[tuple[int, float]
 
 
 def draw_loss_curve(
-    path: Path, log_history: list[dict], tokens_per_batch: int | None = None, vocab_size: int | None = None
+    path: Path,
+    log_history: list[dict],
+    tokens_per_batch: int | None = None,
+    vocab_size: int | None = None,
+    unit: str = "loss (nats per token)",
 ) -> Path:
-    """Training and held-out loss (nats per token) against tokens seen, or steps.
+    """Training and held-out loss against tokens seen, or steps.
 
     Args:
         path: a PNG file.
         log_history: what Trainer logged.
         tokens_per_batch: tokens in a step; None counts steps.
         vocab_size: tokens of the vocabulary, to mark the loss of a uniform guess; None leaves that out.
+        unit: what the loss is called.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -35,7 +40,7 @@ def draw_loss_curve(
     axes = figure.add_subplot()
     points = [(row["step"], row["loss"]) for row in log_history if "loss" in row]
     last = max((row["step"] for row in log_history), default=1)
-    scale, unit = (1e9, "billion") if last * (tokens_per_batch or 1) >= 1e9 else (1e6, "million")
+    scale, many = (1e9, "billion") if last * (tokens_per_batch or 1) >= 1e9 else (1e6, "million")
 
     def place(step):
         return step * tokens_per_batch / scale if tokens_per_batch else step
@@ -52,8 +57,8 @@ def draw_loss_curve(
             color=COLOURS.get(domain), marker="o", markersize=3, linewidth=1.6,
             label=f"held-out {domain}, {curve[-1][1]:.2f} at the end",
         )  # fmt: skip
-    axes.set_xlabel(f"tokens seen ({unit})" if tokens_per_batch else "optimizer steps")
-    axes.set_ylabel("loss (nats per token)")
+    axes.set_xlabel(f"tokens seen ({many})" if tokens_per_batch else "optimizer steps")
+    axes.set_ylabel(unit)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)

@@ -1,0 +1,1 @@
+"""Models side by side on the same prompts and pairs: what alignment changed (section 5 of the paper)."""

@@ -1,0 +1,53 @@
+"""A model in each form that it is published in, written to a temporary name and renamed when it is whole.
+
+llama    what transformers calls a Llama: the interpolation of the frequencies as `longrope` factors, no code of ours
+nec13b   the same weights under the project's name, its three modules beside them (trust_remote_code)
+gguf     one file for llama.cpp (gguf_file.py)
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from ..llama_conversion import llama_from_nec13b
+from .gguf_file import write_gguf
+from .source_model import SourceModel
+
+GGUF_NAME = "model.gguf"
+
+
+def write_form(source: SourceModel, form: str, folder: Path, max_shard_size: str) -> Path:
+    """Writes one form.
+
+    Args:
+        source: the model.
+        form: `llama`, `nec13b` or `gguf`.
+        folder: where it goes; what was there is replaced.
+        max_shard_size: largest file of weights, as transformers writes it (`5GB`).
+
+    Raises:
+        InputError: the model has no such form.
+    """
+    building = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        if form == "gguf":
+            write_gguf(source.model, source.tokenizer, building / GGUF_NAME)
+        else:
+            model = llama_from_nec13b(source.model) if form == "llama" else source.model
+            model.save_pretrained(building, max_shard_size=max_shard_size)
+            source.tokenizer.save_pretrained(building)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(building, folder)
+    return folder
+
+
+def files_of(folder: Path) -> list[tuple[str, int]]:
+    """(name, bytes) of each file that is published."""
+    return [
+        (str(path.relative_to(folder)), path.stat().st_size) for path in sorted(folder.rglob("*")) if path.is_file()
+    ]
