@@ -281,6 +281,6 @@ def test_a_line_that_was_cut_is_written_anew(seed_file, tmp_path):
         (out / "journal.jsonl").write_bytes(lines[0] + b"\x00\xff damaged\n" + b"".join(lines[2:5]) + lines[5][:-20])
         report = augment_dialogues(config)
     assert sum(report[name] for name in OUTCOMES) == 6
-    numbers = [outcome.item for outcome in OutcomeJournal(out / "journal.jsonl").outcomes()]
+    numbers = [outcome.item for outcome in OutcomeJournal(out / "journal.jsonl").records()]
     assert sorted(numbers) == [1, 2, 3, 4, 5, 6]
     assert rows_of(out / "rejected_lines.jsonl")[0]["line"] == 2

@@ -3,8 +3,8 @@
 import pytest
 
 from nec13b.augmentation.augmentation_config import ItemCheckSettings
-from nec13b.augmentation.generation import Completion
 from nec13b.augmentation.item_checks import answer_fault, is_in_language, question_fault, refusal_in
+from nec13b.generation.generator import Completion
 
 SETTINGS = ItemCheckSettings(max_answer_characters=500, max_question_characters=300)
 QUESTION = "港町の朝市で買った魚を、次の日までおいしく保つ方法を教えてください。"

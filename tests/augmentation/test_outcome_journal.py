@@ -31,10 +31,10 @@ def test_after_a_cut_all_whole_lines_are_there_and_new_ones_follow(tmp_path_fact
     data = path.read_bytes()[:cut]
     path.write_bytes(data)
     whole = data.count(b"\n")
-    assert [o.item for o in journal.outcomes()] == list(range(1, whole + 1))
+    assert [o.item for o in journal.records()] == list(range(1, whole + 1))
     journal.append(outcome(9, text))
     journal.close()
-    read = list(journal.outcomes())
+    read = list(journal.records())
     assert [o.item for o in read] == [*range(1, whole + 1), 9]
     assert read[-1] == outcome(9, text)
     assert not journal.rejections.counts
@@ -47,7 +47,7 @@ def test_a_cut_line_longer_than_a_block_is_removed(tmp_path):
     with journal.path.open("ab") as file:
         file.write(b"x" * 200_000)
     journal.append(outcome(2))
-    assert [o.item for o in journal.outcomes()] == [1, 2]
+    assert [o.item for o in journal.records()] == [1, 2]
 
 
 def test_an_item_of_which_nothing_was_written_comes_back(tmp_path):
@@ -56,7 +56,7 @@ def test_an_item_of_which_nothing_was_written_comes_back(tmp_path):
         1, 1, "failed", Dialogue([], id="augmented/1-1", provenance={"operation": "persona"}), 0, "timeout", "no reply"
     )
     journal.append(nothing)
-    assert list(journal.outcomes()) == [nothing]
+    assert list(journal.records()) == [nothing]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_lines_that_are_no_outcome_are_noted(tmp_path, line):
     journal = OutcomeJournal(tmp_path / "journal.jsonl", Rejections(tmp_path / "rejected.jsonl"))
     journal.path.write_bytes(line + b"\n")
     journal.append(outcome(2))
-    assert [o.item for o in journal.outcomes()] == [2]
+    assert [o.item for o in journal.records()] == [2]
     assert json.loads((tmp_path / "rejected.jsonl").read_text())["line"] == 1
 
 

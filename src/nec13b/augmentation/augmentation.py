@@ -5,29 +5,25 @@ anything else. So it may be killed at any time and goes on by the same command: 
 in the end every item that was asked for is kept, rejected with a reason, or failed with a reason.
 """
 
-import asyncio
 import hashlib
 import json
-import sys
-import time
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..corpus import Rejections
 from ..dialogues.dialogue import Dialogue
 from ..dialogues.dialogue_sources import parse_dialogue_sources
 from ..errors import InputError
+from ..generation.generator import Generator
+from ..generation.generators import open_generator
+from ..generation.work import Progress, StopRule, run_all, work_through
 from ..run_record import LOCK_NAME, alone_in, read_json, write_json
 from .augmentation_config import AugmentDialoguesConfig
 from .augmentation_plan import PlannedItem, planned_round
 from .augmentation_prompts import LANGUAGES, prompts_in
 from .augmentation_report import Accounts
-from .generation import Generator
-from .generator_settings import GeneratorSettings
 from .item_writing import ItemWriter
 from .known_texts import KnownTexts
 from .outcome_journal import FAILED, KEPT, OUTCOMES, REJECTED, Outcome, OutcomeJournal
@@ -52,7 +48,6 @@ FREE_SETTINGS = {
     "longest_delay", "prompt_price", "completion_price", "retry_failed", "stop_after_failures", "budget",
     "take_unreviewed",
 }  # fmt: skip
-SECONDS_BETWEEN_LINES = 20
 
 
 def augment_dialogues(config: AugmentDialoguesConfig, generator: Generator | None = None) -> dict[str, Any]:
@@ -80,12 +75,10 @@ def augment_dialogues(config: AugmentDialoguesConfig, generator: Generator | Non
         lines = Rejections(output / LINES_SET_ASIDE_NAME)
         run = AugmentationRun(config, seeds, OutcomeJournal(output / JOURNAL_NAME, lines))
         try:
-            asyncio.run(run.make_items(generator))
-        except BaseExceptionGroup as group:
-            raise _first(group) from None
+            run_all(run.make_items(generator))
         finally:
             run.journal.close()
-        accounts = Accounts(config, OutcomeJournal(output / JOURNAL_NAME).outcomes())
+        accounts = Accounts(config, OutcomeJournal(output / JOURNAL_NAME).records())
         kept = accounts.kept()
         known = {dialogue.id: dialogue.messages for dialogue in (*seeds, *(outcome.dialogue for outcome in kept))}
         decisions = read_decisions(output / DECISIONS_NAME, lines)
@@ -100,17 +93,6 @@ def augment_dialogues(config: AugmentDialoguesConfig, generator: Generator | Non
         }
         write_json(output / REPORT_NAME, report)
     return report
-
-
-def open_generator(settings: GeneratorSettings, seed: int) -> Generator:
-    """The generator that the settings name; raises InputError where it cannot be had."""
-    if settings.generator == "endpoint":
-        from .endpoint_generator import EndpointGenerator
-
-        return EndpointGenerator(settings)
-    from .batch_generator import transformers_generator, vllm_generator
-
-    return (vllm_generator if settings.generator == "vllm" else transformers_generator)(settings, seed)
 
 
 class AugmentationRun:
@@ -128,18 +110,22 @@ class AugmentationRun:
 
     def __init__(self, config: AugmentDialoguesConfig, seeds: list[Dialogue], journal: OutcomeJournal):
         self.config, self.seeds, self.journal = config, seeds, journal
-        self.stopped, self.retries = "", {}
+        self.retries: dict[str, int] = {}
         self._known = KnownTexts(config.near_duplicate_similarity)
         for seed in seeds:
             self._known.add_seed(seed)
         self._done: dict[tuple[int, int], str] = {}
         self._kept: dict[int, dict[int, Dialogue]] = {}
-        self._cost, self._failures_in_a_row = 0.0, 0
-        for outcome in journal.outcomes():
+        self._stop_rule = StopRule("items", config.stop_after_failures, config.budget)
+        for outcome in journal.records():
             self._take_note(outcome)
         if self._done and max(self._done)[0] > config.rounds:
             raise InputError(f"{journal.path} holds {max(self._done)[0]} rounds; ask for as many by --rounds, or more")
-        self._progress = _Progress(config.items * config.rounds)
+        self._progress = Progress("item", config.items * config.rounds, OUTCOMES)
+
+    @property
+    def stopped(self) -> str:
+        return self._stop_rule.stopped
 
     async def make_items(self, generator: Generator | None) -> None:
         """Goes through the rounds; opens a generator only where something is left to do."""
@@ -153,9 +139,9 @@ class AugmentationRun:
                 if items and writer is None:
                     generator = generator or open_generator(self.config, self.config.seed)
                     writer = ItemWriter(self.config, generator, self._known.twin)
-                    self._progress.begin(self._done, self._cost)
+                    self._progress.begin(self._done.values())
                 if items and not self.stopped:
-                    await self._make(iter(items), writer)
+                    await self._make(items, writer)
         finally:
             self._progress.close()
             if generator is not None:
@@ -163,15 +149,11 @@ class AugmentationRun:
                 await generator.close()
 
     async def _make(self, items: Iterable[PlannedItem], writer: ItemWriter) -> None:
-        async def work() -> None:
-            for item in items:  # all workers take from the same iterator
-                self._finish(await writer.outcome(item))
-                if self.stopped:
-                    return
+        async def work(item: PlannedItem) -> bool:
+            self._finish(await writer.outcome(item))
+            return not self.stopped
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self.config.workers):
-                group.create_task(work())
+        await work_through(items, work, self.config.workers)
 
     def _finish(self, outcome: Outcome) -> None:
         """Into the journal with it. Of two twins that were written at the same time, the later one goes."""
@@ -181,21 +163,12 @@ class AugmentationRun:
                 outcome.outcome, outcome.reason, outcome.detail = REJECTED, *fault
         self.journal.append(outcome)
         self._take_note(outcome)
-        self._progress.show(outcome, self._cost)
-        self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.outcome == FAILED else 0
-        if self.stopped:
-            return
-        if self.config.stop_after_failures and self._failures_in_a_row >= self.config.stop_after_failures:
-            self.stopped = (
-                f"{self._failures_in_a_row} items in a row have failed, the last with {outcome.reason} "
-                f"({outcome.detail}); mend that, and run the command again with --retry_failed true"
-            )
-        elif self.config.budget and self._cost >= self.config.budget:
-            self.stopped = f"the budget of {self.config.budget:g} is spent; raise it, and run the command again"
+        self._progress.show(outcome.outcome, self._stop_rule.cost)
+        self._stop_rule.note(f"{outcome.reason} ({outcome.detail})" if outcome.outcome == FAILED else "")
 
     def _take_note(self, outcome: Outcome) -> None:
         self._done[outcome.number] = outcome.outcome
-        self._cost += self.config.price(outcome.prompt_tokens, outcome.completion_tokens)
+        self._stop_rule.cost += self.config.price(outcome.prompt_tokens, outcome.completion_tokens)
         if outcome.outcome == KEPT:
             self._kept.setdefault(outcome.round, {})[outcome.item] = outcome.dialogue
             operation = outcome.dialogue.provenance["operation"]
@@ -204,36 +177,6 @@ class AugmentationRun:
     def _is_done(self, item: PlannedItem) -> bool:
         outcome = self._done.get((item.round, item.item))
         return outcome is not None and not (self.config.retry_failed and outcome == FAILED)
-
-
-class _Progress:
-    """A bar on a terminal, elsewhere a line now and then."""
-
-    def __init__(self, items: int):
-        self.items, self.bar, self.counts, self.printed = items, None, dict.fromkeys(OUTCOMES, 0), 0.0
-
-    def begin(self, done: dict, cost: float) -> None:
-        for outcome in done.values():
-            self.counts[outcome] += 1
-        self.printed = time.monotonic()
-        if sys.stderr.isatty():
-            self.bar = tqdm(total=self.items, initial=len(done), unit="item", dynamic_ncols=True)
-
-    def show(self, outcome: Outcome, cost: float) -> None:
-        self.counts[outcome.outcome] += 1
-        said = ", ".join(f"{count:,} {name}" for name, count in self.counts.items()) + (
-            f", cost {cost:.4g}" if cost else ""
-        )
-        if self.bar is not None:
-            self.bar.update(1)
-            self.bar.set_postfix_str(said)
-        elif time.monotonic() - self.printed >= SECONDS_BETWEEN_LINES:
-            self.printed = time.monotonic()
-            print(f"{sum(self.counts.values()):,} of {self.items:,} items: {said}", flush=True)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
 
 
 def _check_folder(output: Path, config: AugmentDialoguesConfig) -> None:
@@ -267,12 +210,3 @@ def _claim(output: Path, config: AugmentDialoguesConfig, seeds: list[Dialogue]) 
             )
     else:
         write_json(path, wanted)
-
-
-def _first(group: BaseExceptionGroup) -> BaseException:
-    """The first error of a group, one that speaks to the user before others."""
-    errors, unread = [], [group]
-    while unread:
-        for error in unread.pop().exceptions:
-            (unread if isinstance(error, BaseExceptionGroup) else errors).append(error)
-    return next((error for error in errors if isinstance(error, InputError)), errors[0])

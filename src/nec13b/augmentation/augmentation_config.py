@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from ..errors import InputError
+from ..generation.generator_settings import GeneratorSettings
 from ..recipe_config import parse_mapping
 from .augmentation_prompts import OPERATIONS
-from .generator_settings import GeneratorSettings
 
 
 @dataclass

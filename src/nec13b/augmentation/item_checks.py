@@ -17,9 +17,9 @@ from ..corpus.personal_data import find_personal_data
 from ..corpus.phrases import PhraseLists, read_phrases
 from ..dialogues.dialogue import Message
 from ..dialogues.leaked_marks import leaked_mark, without_code
+from ..generation.generator import Completion
 from .augmentation_config import ItemCheckSettings
 from .augmentation_prompts import LANGUAGES
-from .generation import Completion
 
 OWN_PHRASES = Path(__file__).parent / "phrases"
 # The prompt's own tags and headings, and the names of speakers at the beginning of a line.

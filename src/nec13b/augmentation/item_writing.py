@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 
 from ..dialogues.dialogue import Message
+from ..generation.generator import Completion, GenerationFailed, Generator, Sampling
 from .augmentation_config import AugmentDialoguesConfig
 from .augmentation_plan import PlannedItem
 from .augmentation_prompts import FURTHER, VARIED, PromptSet, prompts_in
-from .generation import Completion, GenerationFailed, Generator, Sampling
 from .item_checks import Fault, answer_fault, question_fault
 from .outcome_journal import FAILED, KEPT, REJECTED, Outcome
 from .reply_parsing import without_thought, written_instruction, written_score

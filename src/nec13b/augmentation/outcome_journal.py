@@ -1,19 +1,10 @@
-"""The journal of an amplification: one line for the outcome of each item, on disk before the next step is taken.
+"""The journal of an amplification: one line for the outcome of each item."""
 
-It is the truth about a run; everything else is made from it. A line that was being written when the machine went down
-is cut off when the journal is opened, and its item is made anew.
-"""
-
-import json
-import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..corpus import Rejections
 from ..dialogues.dialogue import Dialogue
-from ..errors import InputError
+from ..generation.journal import Journal
 
 KEPT, REJECTED, FAILED = OUTCOMES = ("kept", "rejected", "failed")
 
@@ -69,66 +60,7 @@ class Outcome:
         return {**asdict(self), "dialogue": {"messages": [], **self.dialogue.to_row()}}
 
 
-@dataclass
-class OutcomeJournal:
-    """An append-only file of outcomes.
+class OutcomeJournal(Journal[Outcome]):
+    """The outcomes of an amplification; an item that was tried again comes again."""
 
-    Attributes:
-        path: the file.
-        rejections: takes note of lines that cannot be read.
-    """
-
-    path: Path
-    rejections: Rejections = field(default_factory=Rejections)
-
-    def __post_init__(self):
-        self._file = None
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """The outcomes in the order in which they came; an item that was tried again comes again."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    return  # cut; `append` removes it
-                try:
-                    yield Outcome.from_row(json.loads(line))
-                except (ValueError, TypeError, KeyError, RecursionError):
-                    self.rejections.add(str(self.path), number, "no outcome can be read in the line", line)
-
-    def append(self, outcome: Outcome) -> None:
-        """Writes an outcome; when this returns, it is on the disk."""
-        line = json.dumps(outcome.to_row(), ensure_ascii=False).encode("utf-8", errors="backslashreplace") + b"\n"
-        try:
-            if self._file is None:
-                self._file = self._opened()
-            self._file.write(line)
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self.path} ({error.strerror}); mend that, and run the command again"
-            ) from None
-
-    def close(self) -> None:
-        """Closes the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _opened(self):
-        """The file, opened for appending at the end of its last whole line."""
-        file = self.path.open("a+b")
-        size = whole = file.seek(0, os.SEEK_END)
-        while whole:
-            start = max(0, whole - 65_536)
-            file.seek(start)
-            newline = file.read(whole - start).rfind(b"\n")
-            if newline >= 0:
-                whole = start + newline + 1
-                break
-            whole = start
-        if whole < size:
-            file.truncate(whole)
-        return file
+    record_class = Outcome

@@ -1,10 +1,17 @@
 """Answers of a chat model to many dialogues at once, and whether each came to its end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from ..dialogues.dialogue import Message
 from ..tokenization.special_tokens import EOS, IM_END
@@ -70,8 +77,19 @@ def answered_batch(
     max_new_tokens: int,
     temperature: float,
     top_p: float,
+    seeds: Sequence[int | None] | None = None,
 ) -> list[Answer]:
-    """An answer to each dialogue of a batch, by the generator as it stands; no longer than the window has room for."""
+    """An answer to each dialogue of a batch; no longer than the window has room for.
+
+    Args:
+        model, tokenizer: of a chat model.
+        batch: dialogues that end with a user's (or a tool's) message.
+        max_new_tokens: most tokens of an answer.
+        temperature: 0 takes the likeliest token each time.
+        top_p: share of the probability that is drawn from.
+        seeds: a seed for each dialogue, so that its answer does not depend on the others of the batch, but for
+            rounding; None draws from torch's generator as it stands.
+    """
     window = window_of(model)
     prompts = [
         tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)[
@@ -92,7 +110,10 @@ def answered_batch(
         ids[row, longest - len(prompts[number]) :] = torch.tensor(prompts[number])
         mask[row, longest - len(prompts[number]) :] = 1
     sampling = {"do_sample": False}
-    if temperature > 0:
+    if temperature > 0 and seeds is not None and None not in seeds:
+        drawn = SeededDraw([seeds[number] for number in fitting], model.device, temperature, top_p)
+        sampling = {"do_sample": False, "logits_processor": LogitsProcessorList([drawn])}
+    elif temperature > 0:
         sampling = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
     output = model.generate(
         input_ids=ids.to(model.device), attention_mask=mask.to(model.device), eos_token_id=sorted(stops) or None,
@@ -104,6 +125,33 @@ def answered_batch(
         text = tokenizer.decode(written[:end], skip_special_tokens=False)
         found[number] = Answer(text, end is not None, len(prompts[number]), len(written) if end is None else end + 1)
     return found
+
+
+class SeededDraw(LogitsProcessor):
+    """Draws the tokens of each row by a seed of its own, where transformers draws a whole batch by one.
+
+    To draw from a distribution is to take the largest of its logits plus noise of Gumbel's (Gumbel, 1954), so what
+    follows can be the search for the likeliest token.
+
+    Args:
+        seeds: one a row.
+        device: of the model.
+        temperature: above 0.
+        top_p: share of the probability that is drawn from.
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device, temperature: float, top_p: float):
+        self._random = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self._warpers = [TemperatureLogitsWarper(temperature), *([TopPLogitsWarper(top_p)] if top_p < 1 else [])]
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        scores = scores.float()
+        for warper in self._warpers:
+            scores = warper(input_ids, scores)
+        noise = torch.empty_like(scores)
+        for row, random in zip(noise, self._random):
+            row.exponential_(generator=random)
+        return scores - noise.log()
 
 
 def window_of(model: PreTrainedModel) -> int:

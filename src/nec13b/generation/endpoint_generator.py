@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ..dialogues.dialogue import Message
 from ..errors import InputError
-from .generation import Completion, GenerationFailed, Sampling
+from .generator import Completion, GenerationFailed, Sampling
 from .generator_settings import GeneratorSettings
 from .rate_limit import RateLimit
 
@@ -54,14 +54,19 @@ class EndpointGenerator:
             api_key=self._key or "none", base_url=settings.base_url, timeout=settings.request_timeout, max_retries=0
         )
 
-    async def complete(self, messages: list[Message], sampling: Sampling) -> Completion:
+    async def complete(self, messages: list[Message], sampling: Sampling, seed: int | None = None) -> Completion:
         """The reply to these messages.
+
+        Args:
+            messages: of the dialogue.
+            sampling: how the reply is sampled.
+            seed: passed on; most servers heed it (vLLM's, llama.cpp's), some providers do not.
 
         Raises:
             GenerationFailed: it could not be had in `max_attempts`, or the endpoint does not take this request.
             InputError: the endpoint refuses the key, has no such model, or asks to come back much later.
         """
-        request = self._request(messages, sampling)
+        request = self._request(messages, sampling, seed)
         foreseen = sum(len(m["content"]) for m in messages) // CHARACTERS_PER_TOKEN + sampling.max_new_tokens
         for attempt in range(1, self._settings.max_attempts + 1):
             await self._limit.wait(foreseen)
@@ -91,13 +96,14 @@ class EndpointGenerator:
         """Closes the connections."""
         await self._client.close()
 
-    def _request(self, messages: list[Message], sampling: Sampling) -> dict[str, Any]:
+    def _request(self, messages: list[Message], sampling: Sampling, seed: int | None) -> dict[str, Any]:
         request = {
             "model": self.model,
             "messages": messages,
             "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
+            "seed": seed,
         } | self._settings.request_options
         extra = {name: value for name, value in request.items() if name not in _KNOWN and value is not None}
         request = {name: value for name, value in request.items() if name in _KNOWN and value is not None}

@@ -10,8 +10,8 @@ GENERATORS = ("transformers", "vllm", "endpoint")
 
 
 @dataclass
-class GeneratorSettings:
-    """The settings of a generator, which several recipes share."""
+class RunningSettings:
+    """Where models run and how they may be asked, whichever they are."""
 
     generator: str = field(
         default="transformers",
@@ -19,11 +19,6 @@ class GeneratorSettings:
             "help": "What runs the model: transformers, vllm (both here), or endpoint (an OpenAI-compatible server)."
         },
     )
-    model: str = field(
-        default="runs/chat_tune/model",
-        metadata={"help": "Folder or Hub name of a chat model; for an endpoint, the name by which it knows the model."},
-    )
-    gguf_file: str = field(default="", metadata={"help": "A GGUF file in the model's folder, in place of its weights."})
     dtype: str = field(default="auto", metadata={"help": "float32, bfloat16, or auto: bfloat16 on a GPU."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run code that the model's folder brings along."})
     batch_size: int = field(default=8, metadata={"help": "Replies that a model here writes at a time."})
@@ -92,3 +87,14 @@ class GeneratorSettings:
     def price(self, prompt_tokens: int, completion_tokens: int) -> float:
         """What so many tokens cost, in the currency of the prices."""
         return (prompt_tokens * self.prompt_price + completion_tokens * self.completion_price) / 1e6
+
+
+@dataclass
+class GeneratorSettings(RunningSettings):
+    """One model, where it runs and how it may be asked."""
+
+    model: str = field(
+        default="runs/chat_tune/model",
+        metadata={"help": "Folder or Hub name of a chat model; for an endpoint, the name by which it knows the model."},
+    )
+    gguf_file: str = field(default="", metadata={"help": "A GGUF file in the model's folder, in place of its weights."})

@@ -5,9 +5,10 @@ that the checks and the journal go on meanwhile. What runs the model is a functi
 """
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
@@ -15,12 +16,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from ..chat_tuning.answers import answered_batch, window_of
 from ..dialogues.dialogue import Message
 from ..errors import InputError
-from .generation import Completion, GenerationFailed, Sampling
+from .generator import Completion, GenerationFailed, Sampling
 from .generator_settings import GeneratorSettings
 
 Reply = Completion | GenerationFailed
-GenerateBatch = Callable[[list[list[Message]], Sampling], list[Reply]]
+GenerateBatch = Callable[[list[list[Message]], Sampling, list[int | None]], list[Reply]]
 SECONDS_TO_GATHER = 0.02  # requests that follow from the last batch come within this
+
+
+class _Request(NamedTuple):
+    messages: list[Message]
+    sampling: Sampling
+    seed: int | None
+    future: asyncio.Future
 
 
 class BatchGenerator:
@@ -28,20 +36,29 @@ class BatchGenerator:
 
     Args:
         model: how the model is called.
-        generate: gives a reply for each of a batch of dialogues, or what kept it from one.
+        generate: gives a reply for each of a batch of dialogues, or what kept it from one; each may have a seed.
         batch_size: most dialogues of a batch.
     """
 
     def __init__(self, model: str, generate: GenerateBatch, batch_size: int):
         self.model, self._generate, self._batch_size = model, generate, batch_size
         self.retries: Counter[str] = Counter()
-        self._waiting: list[tuple[list[Message], Sampling, asyncio.Future]] = []
+        self._waiting: list[_Request] = []
         self._running: asyncio.Task | None = None
 
-    async def complete(self, messages: list[Message], sampling: Sampling) -> Completion:
-        """The reply to these messages; raises GenerationFailed."""
+    async def complete(self, messages: list[Message], sampling: Sampling, seed: int | None = None) -> Completion:
+        """The reply to these messages.
+
+        Args:
+            messages: of the dialogue.
+            sampling: how the reply is sampled.
+            seed: the reply is the same whichever others are in its batch, but for rounding.
+
+        Raises:
+            GenerationFailed: the window has no room for one.
+        """
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((messages, sampling, future))
+        self._waiting.append(_Request(messages, sampling, seed, future))
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         reply = await future
@@ -50,27 +67,36 @@ class BatchGenerator:
         return reply
 
     async def close(self) -> None:
-        """Waits for the batch that is under way."""
+        """Waits for the batch that is under way, and lets go of the model."""
         if self._running is not None:
             await self._running
+        self._generate = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     async def _run(self) -> None:
         while self._waiting:
             await asyncio.sleep(SECONDS_TO_GATHER)
-            sampling = self._waiting[0][1]
-            batch = [request for request in self._waiting if request[1] == sampling][: self._batch_size]
+            sampling = self._waiting[0].sampling
+            batch = [request for request in self._waiting if request.sampling == sampling][: self._batch_size]
             taken = {id(request) for request in batch}
             self._waiting = [request for request in self._waiting if id(request) not in taken]
             try:
-                replies = await asyncio.to_thread(self._generate, [messages for messages, _, _ in batch], sampling)
+                replies = await asyncio.to_thread(
+                    self._generate,
+                    [request.messages for request in batch],
+                    sampling,
+                    [request.seed for request in batch],
+                )
             except Exception as error:  # those who wait have to hear of it, whatever it is
-                for _, _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
+                for request in batch:
+                    if not request.future.done():
+                        request.future.set_exception(error)
                 continue
-            for (_, _, future), reply in zip(batch, replies):
-                if not future.done():
-                    future.set_result(reply)
+            for request, reply in zip(batch, replies):
+                if not request.future.done():
+                    request.future.set_result(reply)
 
 
 def transformers_generator(settings: GeneratorSettings, seed: int) -> BatchGenerator:
@@ -78,7 +104,7 @@ def transformers_generator(settings: GeneratorSettings, seed: int) -> BatchGener
 
     Args:
         settings: which model, and how it is loaded.
-        seed: of sampling.
+        seed: of replies that are asked for without one of their own.
 
     Raises:
         InputError: there is no such checkpoint, or it has no chat template.
@@ -94,8 +120,7 @@ def transformers_generator(settings: GeneratorSettings, seed: int) -> BatchGener
     except Exception as error:  # a missing folder, a damaged file, an unknown architecture: each has its own kind
         said = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"cannot load the model {settings.model} ({said}); recipes/chat_tune.py makes one, or choose another with "
-            "--model"
+            f"cannot load the model {settings.model} ({said}); recipes/chat_tune.py makes one, or name another"
         ) from None
     if not tokenizer.chat_template:
         raise InputError(
@@ -104,21 +129,27 @@ def transformers_generator(settings: GeneratorSettings, seed: int) -> BatchGener
     set_seed(seed)
     model = model.eval().to(device)
     return BatchGenerator(
-        settings.model, lambda batch, sampling: replies_of(model, tokenizer, batch, sampling), settings.batch_size
+        settings.model,
+        lambda batch, sampling, seeds: replies_of(model, tokenizer, batch, sampling, seeds),
+        settings.batch_size,
     )
 
 
 def replies_of(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[list[Message]], sampling: Sampling
-) -> list[Reply]:
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[list[Message]], sampling: Sampling,
+    seeds: list[int | None] | None = None,
+) -> list[Reply]:  # fmt: skip
     """A reply to each dialogue of a batch; `prompt_too_long` where the window has no room for one.
 
     Args:
         model, tokenizer: of a chat model.
         batch: dialogues that end with a message of the user.
         sampling: how; a reply is shorter than `max_new_tokens` where the window ends.
+        seeds: one for each, or None.
     """
-    found = answered_batch(model, tokenizer, batch, sampling.max_new_tokens, sampling.temperature, sampling.top_p)
+    found = answered_batch(
+        model, tokenizer, batch, sampling.max_new_tokens, sampling.temperature, sampling.top_p, seeds
+    )
     return [
         Completion(one.text, "stop" if one.ended else "length", one.prompt_tokens, one.tokens)
         if one.tokens
@@ -150,17 +181,20 @@ def vllm_generator(settings: GeneratorSettings, seed: int) -> BatchGenerator:
             f"vLLM cannot load {settings.model}: {(str(error) or type(error).__name__).splitlines()[0]}"
         ) from None
 
-    def generate(batch: list[list[Message]], sampling: Sampling) -> list[Reply]:
-        params = SamplingParams(
-            max_tokens=sampling.max_new_tokens, temperature=sampling.temperature, top_p=sampling.top_p,
-            skip_special_tokens=False,
-        )  # fmt: skip
+    def generate(batch: list[list[Message]], sampling: Sampling, seeds: list[int | None]) -> list[Reply]:
+        params = [
+            SamplingParams(
+                max_tokens=sampling.max_new_tokens, temperature=sampling.temperature, top_p=sampling.top_p,
+                skip_special_tokens=False, seed=seed,
+            )
+            for seed in seeds
+        ]  # fmt: skip
         try:
             outputs = engine.chat(batch, params, use_tqdm=False)
         except ValueError as error:  # one prompt beyond the window refuses the whole batch
             if len(batch) == 1:
                 return [GenerationFailed("bad_request", str(error).splitlines()[0])]
-            return [reply for messages in batch for reply in generate([messages], sampling)]
+            return [reply for one in zip(batch, seeds) for reply in generate([one[0]], sampling, [one[1]])]
         return [
             Completion(
                 output.outputs[0].text, output.outputs[0].finish_reason or "stop",

@@ -7,10 +7,10 @@ import time
 import pytest
 from endpoint_stand_in import FAULTS, Endpoint
 
-from nec13b.augmentation.endpoint_generator import EndpointGenerator, retry_after
-from nec13b.augmentation.generation import GenerationFailed, Sampling
-from nec13b.augmentation.generator_settings import GeneratorSettings
 from nec13b.errors import InputError
+from nec13b.generation.endpoint_generator import EndpointGenerator, retry_after
+from nec13b.generation.generator import GenerationFailed, Sampling
+from nec13b.generation.generator_settings import GeneratorSettings
 
 pytest.importorskip("openai")
 HELLO = [{"role": "user", "content": "こんにちは"}]

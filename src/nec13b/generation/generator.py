@@ -61,7 +61,7 @@ class GenerationFailed(Exception):
 
 
 class Generator(Protocol):
-    """What amplification asks of a generator.
+    """What is asked of a generator.
 
     Attributes:
         model: how the model is called in the provenance of an item.
@@ -71,8 +71,12 @@ class Generator(Protocol):
     model: str
     retries: Counter[str]
 
-    async def complete(self, messages: list[Message], sampling: Sampling) -> Completion:
-        """The reply to these messages; raises GenerationFailed."""
+    async def complete(self, messages: list[Message], sampling: Sampling, seed: int | None = None) -> Completion:
+        """The reply to these messages; with a seed, the same one again, as far as the machine allows.
+
+        Raises:
+            GenerationFailed: it could not be had.
+        """
         ...
 
     async def close(self) -> None:

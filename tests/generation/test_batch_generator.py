@@ -11,10 +11,11 @@ import torch
 from transformers import AutoTokenizer
 
 from nec13b import Nec13bConfig, Nec13bForCausalLM
-from nec13b.augmentation.batch_generator import BatchGenerator, replies_of, transformers_generator, vllm_generator
-from nec13b.augmentation.generation import Completion, GenerationFailed, Sampling
-from nec13b.augmentation.generator_settings import GeneratorSettings
+from nec13b.chat_tuning.answers import SeededDraw
 from nec13b.errors import InputError
+from nec13b.generation.batch_generator import BatchGenerator, replies_of, transformers_generator, vllm_generator
+from nec13b.generation.generator import Completion, GenerationFailed, Sampling
+from nec13b.generation.generator_settings import GeneratorSettings
 
 
 def asking(text: str) -> list[dict]:
@@ -46,6 +47,26 @@ def test_a_batch_gives_what_each_dialogue_gives_alone(chat_model):
     assert len({reply.prompt_tokens for reply in together}) == 3
 
 
+def test_a_reply_with_a_seed_does_not_depend_on_the_others_of_its_batch(chat_model):
+    _, model, tokenizer = chat_model
+    batch = [asking("やあ"), asking("長い質問です。" * 4), asking("Hello there"), asking("やあ")]
+    drawn, seeds = Sampling(16, temperature=1.2, top_p=0.9), [5, 6, 7, 8]
+    together = replies_of(model, tokenizer, batch, drawn, seeds)
+    torch.manual_seed(99)  # what else draws by torch's generator does not matter
+    assert together == [replies_of(model, tokenizer, [one], drawn, [seed])[0] for one, seed in zip(batch, seeds)]
+    assert together[0].text != together[3].text
+
+
+def test_draws_by_seed_follow_the_distribution():
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0, -9.0]).log_softmax(0)
+    draw = SeededDraw([3], torch.device("cpu"), temperature=2.0, top_p=0.9)
+    drawn = torch.stack([draw(None, logits[None])[0].argmax() for _ in range(4_000)])
+    shares = torch.bincount(drawn, minlength=5) / 4_000
+    wanted = (logits / 2).softmax(0)[:4]  # the last lies beyond top_p
+    assert torch.allclose(shares[:4], wanted / wanted.sum(), atol=0.03)
+    assert shares[4] == 0
+
+
 def test_a_reply_ends_where_the_turn_ends_and_special_tokens_in_it_are_seen(chat_model, monkeypatch):
     _, model, tokenizer = chat_model
     ids = tokenizer("はい<|im_start|>また<|im_end|>余分", add_special_tokens=False)["input_ids"]
@@ -71,7 +92,7 @@ def test_what_does_not_fit_in_the_window_fails_alone(chat_model):
 def test_requests_are_gathered_by_their_sampling():
     seen = []
 
-    def generate(batch, sampling):
+    def generate(batch, sampling, seeds):
         seen.append((len(batch), sampling.max_new_tokens))
         return [
             GenerationFailed("prompt_too_long") if m[0]["content"] == "3" else Completion(m[0]["content"], "stop")
@@ -92,7 +113,7 @@ def test_requests_are_gathered_by_their_sampling():
 
 
 def test_an_error_of_the_model_reaches_all_who_wait():
-    def generate(batch, sampling):
+    def generate(batch, sampling, seeds):
         raise InputError("out of memory; lower batch_size")
 
     async def run():
@@ -139,7 +160,7 @@ def test_vllm_is_asked_as_its_interface_wants(monkeypatch):
             self.settings = settings
 
         def chat(self, batch, params, use_tqdm):
-            asked.append((len(batch), params.max_tokens))
+            asked.append((len(batch), [(each.max_tokens, each.seed) for each in params]))
             if any(len(messages[0]["content"]) > 10 for messages in batch):
                 raise ValueError("the prompt is longer than the maximum model length")
             output = types.SimpleNamespace(text="はい", finish_reason="stop", token_ids=[1, 2])
@@ -151,14 +172,15 @@ def test_vllm_is_asked_as_its_interface_wants(monkeypatch):
     async def run():
         generator = vllm_generator(GeneratorSettings(generator="vllm", model="m"), 1)
         requests = (
-            generator.complete(asking(text), Sampling(7)) for text in ("短い", "とても長い質問がここにあります")
+            generator.complete(asking(text), Sampling(7), seed)
+            for seed, text in enumerate(("短い", "とても長い質問がここにあります"))
         )
         return await asyncio.gather(*requests, return_exceptions=True)
 
     good, bad = asyncio.run(run())
     assert good == Completion("はい", "stop", 3, 2)
     assert bad.reason == "bad_request"
-    assert asked == [(2, 7), (1, 7), (1, 7)]
+    assert asked == [(2, [(7, 0), (7, 1)]), (1, [(7, 0)]), (1, [(7, 1)])]
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(InputError, match="--generator endpoint"):
         vllm_generator(GeneratorSettings(generator="vllm", model="m"), 1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nec13b.augmentation import rate_limit
-from nec13b.augmentation.rate_limit import RateLimit
+from nec13b.generation import rate_limit
+from nec13b.generation.rate_limit import RateLimit
 
 
 class Clock:

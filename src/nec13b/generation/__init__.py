@@ -1,0 +1,1 @@
+"""Asking a model for replies, whether it runs here or behind an endpoint, and keeping them across interruptions."""
