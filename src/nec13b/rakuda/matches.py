@@ -1,5 +1,7 @@
 """One comparison of two answers with its verdict, and the files that hold such."""
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 
 from ..corpus import Rejections
 from ..errors import InputError
-from .rakuda_rows import rows_of_places
+from .rakuda_rows import SAMPLE, rows_of_places, sample_file
 from .verdicts import FIRST, LAST_DIGIT, SECOND, TIE, UNREADABLE, verdict_of
 
 MATCHES_NAME = "matches.jsonl"
@@ -86,13 +88,22 @@ class Match:
         return found
 
 
+def write_matches(path: Path, matches: Sequence[Match]) -> None:
+    """Writes `matches.jsonl`; the path holds the old content or the new, never half."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        for match in matches:
+            file.write(json.dumps(match.to_row(), ensure_ascii=False) + "\n")
+    os.replace(temporary, path)
+
+
 def read_matches(
     places: Sequence[str], rejections: Rejections, output_format: str = LAST_DIGIT, verdicts_from_reviews: bool = False
 ) -> list[Match]:
     """The matches of files or folders, each comparison once.
 
     Args:
-        places: files of rows, or folders that hold a `matches.jsonl`.
+        places: files of rows, folders that hold a `matches.jsonl`, or `sample`.
         rejections: takes note of lines that are no match, and of comparisons that come again.
         output_format: of reviews whose row has no verdict.
         verdicts_from_reviews: read every verdict in its review again.
@@ -100,7 +111,10 @@ def read_matches(
     Raises:
         InputError: a place that does not exist, or nothing in it that could be read.
     """
-    paths = [path / MATCHES_NAME if (path := Path(place)).is_dir() else path for place in places]
+    paths = [
+        path / MATCHES_NAME if (path := Path(place).expanduser()).is_dir() else path
+        for place in (sample_file("reviews") if place == SAMPLE else place for place in places)
+    ]
     found: dict[tuple[str, str, str], Match] = {}
     for path, line, row in rows_of_places(paths, rejections):
         try:
@@ -111,7 +125,7 @@ def read_matches(
         if match.key in found:
             rejections.add(str(path), line, "the same comparison a second time", str(match.key))
             continue
-        if verdicts_from_reviews and match.review:
+        if verdicts_from_reviews and match.review and match.provenance.get("finish_reason") != "length":
             match = replace(match, verdict=verdict_of(match.review, output_format))
         found[match.key] = match
     if not found:
