@@ -14,7 +14,7 @@ from ..generation.journal import Journal
 from ..generation.work import Progress, StopRule, run_all, work_through
 from ..run_record import alone_in
 from .answers import ModelAnswer
-from .questions import Question, digest_of, read_questions
+from .questions import RAKUDA_DIGEST, Question, digest_of, read_questions
 from .rakuda_config import RakudaAnswersConfig
 
 AGAIN = "run the command again"  # what failed is asked again, since nothing of it was kept
@@ -40,11 +40,11 @@ def answer_questions(config: RakudaAnswersConfig, generator: Generator | None = 
     Raises:
         InputError: bad settings or questions, a generator that cannot be had, answers of other settings in the file.
     """
-    output = Path(config.output_dir)
-    with alone_in(output):
-        set_aside = Rejections(output / "rejected_lines.jsonl")
+    path = answers_path(config)
+    with alone_in(path.with_suffix("")):
+        set_aside = Rejections(path.with_suffix("") / "rejected_lines.jsonl")
         questions = read_questions(config.questions, set_aside, config.questions_revision)
-        run = _AnswerRun(config, questions, output / file_name(config.name or config.model), set_aside)
+        run = _AnswerRun(config, questions, path, set_aside)
         try:
             run_all(run.ask(generator))
         finally:
@@ -52,9 +52,26 @@ def answer_questions(config: RakudaAnswersConfig, generator: Generator | None = 
     return run.account()
 
 
-def file_name(model: str) -> str:
-    """The file of a model's answers: its name, without what file names cannot hold."""
-    return re.sub(r"[^\w.+-]+", "_", model).strip("._") + ".jsonl"
+def answers_path(config: RakudaAnswersConfig) -> Path:
+    """The file of a model's answers; the folder of the same name beside it holds the record of the run."""
+    name = re.sub(r"[^\w+-]+", "_", config.name or config.model).strip("_")
+    return Path(config.output_dir) / f"{name}.jsonl"
+
+
+def answers_text(account: dict[str, Any]) -> str:
+    """What became of the questions, for a terminal."""
+    failed = account["failed_by_reason"]
+    lines = [
+        f"{account['model']} answered {account['answered']:,} of {account['questions']:,} questions"
+        + (f", {account['cut']:,} cut at answer_tokens" if account["cut"] else "")
+        + (f", {account['empty']:,} empty" if account["empty"] else "")
+        + (f"; {account['characters'] / account['answered']:,.0f} characters each" if account["answered"] else "")
+    ]
+    if failed:
+        lines.append("failed: " + ", ".join(f"{count:,} {reason}" for reason, count in failed.items()))
+    if account["questions_digest"] != RAKUDA_DIGEST:
+        lines.append("these are not Rakuda's 40 questions, so results cannot be compared with those published")
+    return "\n".join([*lines, account["path"]])
 
 
 class _AnswerRun:

@@ -2,9 +2,9 @@
 
     P(the first answer wins) = sigmoid(alpha + b_first - b_second + gamma * length)
 
-A tie is half a win for each, and the strengths b sum to 0. A model's score is 1000 + 400/ln(10) * b: 400 points more are
-odds of 10 to 1. alpha is the effect of standing first. gamma, if it is asked for, is that of a longer answer; length is
-the logarithm of the ratio of the answers' lengths, and the scores are then those at equal length.
+A tie is half a win for each, and the strengths b sum to 0. A model's score is 1000 + 400/ln(10) * b: 400 points more
+are odds of 10 to 1. alpha is the effect of standing first. gamma, if it is asked for, is that of a longer answer;
+length is the logarithm of the ratio of the answers' lengths, and the scores are then those at equal length.
 
 Strengths of highest likelihood need not exist: a model that wins every time would be infinitely strong, and groups of
 models that never met cannot be compared. Where that is so, and in the resamples of the intervals, each parameter gets a

@@ -51,7 +51,9 @@ def planned_comparisons(
         InputError: fewer than two models, or no such baseline.
     """
     if len(answers) < 2:
-        raise InputError(f"there are answers of {', '.join(answers) or 'no model'} alone; a comparison takes two models")
+        raise InputError(
+            f"there are answers of {', '.join(answers) or 'no model'} alone; a comparison takes two models"
+        )
     if baseline and baseline not in answers:
         raise InputError(f"there are no answers of the baseline {baseline!r}; there are those of {', '.join(answers)}")
     pairs = [pair for pair in itertools.combinations(answers, 2) if not baseline or baseline in pair]

@@ -1,4 +1,4 @@
-"""How far a judge can be trusted: does the place of an answer or its length decide, and does a swap change the verdict?"""
+"""How far a judge can be trusted: does the place of an answer or its length decide, does a swap change the verdict?"""
 
 import math
 from collections.abc import Sequence

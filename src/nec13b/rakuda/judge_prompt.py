@@ -1,8 +1,8 @@
 """What a judge is told: a prompt with places for the question and both answers.
 
-The texts of Rakuda's prompts are others' work and are not part of this project. Both versions are read from the files in
-which they come: `rakuda_prompt.jsonl` (version 1, with `defaults`) and `judge_prompts.jsonl` (version 2). Where none is
-named, a prompt of this project's own is taken, whose verdict is written in the same way.
+The texts of Rakuda's prompts are others' work and are not part of this project. Both versions are read from the files
+in which they come: `rakuda_prompt.jsonl` (version 1, with `defaults`) and `judge_prompts.jsonl` (version 2). Where none
+is named, a prompt of this project's own is taken, whose verdict is written in the same way.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """A judge reads pairs of answers: GPT-4, any other endpoint or a model here; no comparison is judged twice.
 
-Each review goes into a journal before anything else, under a digest of all that was sent. So a run may be killed at any
-time and goes on by the same command, more models or questions can be added later, and what was paid for once is not paid
-for again. `matches.jsonl` is made from the journal, and holds the comparisons that are asked for now.
+Each review goes into a journal before anything else, under a digest of all that was sent. So a run may be killed at
+any time and goes on by the same command, more models or questions can be added later, and what was paid for once is not
+paid for again. `matches.jsonl` is made from the journal, and holds the comparisons that are asked for now.
 """
 
 import hashlib
@@ -25,6 +25,8 @@ from .judge_prompt import JudgePrompt, read_judge_prompt
 from .matches import MATCHES_NAME, Match, write_matches
 from .questions import digest_of, read_questions
 from .rakuda_config import RakudaJudgeConfig
+from .rakuda_rows import SAMPLE
+from .replay import replayed
 from .verdicts import UNREADABLE, verdict_of
 
 JOURNAL_NAME, SET_ASIDE_NAME = "reviews.jsonl", "rejected_lines.jsonl"
@@ -100,7 +102,7 @@ def judged(config: RakudaJudgeConfig, generator: Generator | None = None) -> Jud
     """Has a judge review what it has not reviewed yet, and writes `matches.jsonl`.
 
     Args:
-        config: the settings, not of a replay.
+        config: the settings; of a replay, the reviews are read instead.
         generator: in place of the one that the settings name.
 
     Raises:
@@ -108,6 +110,10 @@ def judged(config: RakudaJudgeConfig, generator: Generator | None = None) -> Jud
     """
     output = Path(config.output_dir)
     with alone_in(output):
+        if config.is_replay:
+            found = _replayed(config, Rejections(output / SET_ASIDE_NAME))
+            write_matches(output / MATCHES_NAME, found.matches)
+            return found
         run = JudgeRun(config, Rejections(output / SET_ASIDE_NAME))
         try:
             run_all(run.review(generator))
@@ -118,10 +124,46 @@ def judged(config: RakudaJudgeConfig, generator: Generator | None = None) -> Jud
     return Judged(matches, run.account())
 
 
+def _replayed(config: RakudaJudgeConfig, set_aside: Rejections) -> Judged:
+    """Recorded reviews; where answers are named, too, only those of these very answers."""
+    prompt = read_judge_prompt(config.judge_prompt, config.prompt_name)
+    answers = None if config.answers == [SAMPLE] else chosen(read_answers(config.answers, set_aside), config.models)
+    replay = replayed([config.model], prompt.output_format, set_aside, answers)
+    unreadable = sum(match.verdict == UNREADABLE for match in replay.matches)
+    account = {
+        "comparisons": len(replay.matches), JUDGED: len(replay.matches) - unreadable, NO_VERDICT: unreadable, FAILED: 0,
+        "left": 0, "requests": 0, "reviews_read": replay.reviews, "as_recorded": replay.as_recorded,
+        "of_other_answers": replay.other_answers, "cost": 0.0, "judge": f"replay of {config.model}",
+        "set_aside": dict(set_aside.counts), "stopped": "",
+    }  # fmt: skip
+    return Judged(replay.matches, account)
+
+
 def forecast(config: RakudaJudgeConfig) -> tuple[Forecast, int]:
     """What the run would take that these settings ask for, and how many comparisons it is for; nobody is asked."""
     run = JudgeRun(config, Rejections())
     return run.forecast(), len(run.comparisons)
+
+
+def account_text(account: dict[str, Any]) -> str:
+    """What became of the comparisons, for a terminal."""
+    lines = [
+        f"{account['comparisons']:,} comparisons: {account[JUDGED]:,} with a verdict, {account[NO_VERDICT]:,} without "
+        f"a readable one, {account[FAILED]:,} failed, {account['left']:,} not asked"
+    ]
+    if account.get("failed_by_reason"):
+        lines.append("failed: " + ", ".join(f"{n:,} {reason}" for reason, n in account["failed_by_reason"].items()))
+    if account.get("cut"):
+        lines.append(f"{account['cut']:,} reviews were cut at review_tokens and count as unreadable")
+    if "as_recorded" in account:
+        lines.append(f"{account['as_recorded']:,} of {account['reviews_read']:,} reviews read as was recorded")
+    elif account["cost"]:
+        lines.append(
+            f"{account['prompt_tokens']:,} + {account['completion_tokens']:,} tokens, cost {account['cost']:,.4g}"
+        )
+    for reason, count in account["set_aside"].items():
+        lines.append(f"set aside: {count:,} x {reason}")
+    return "\n".join(lines)
 
 
 class JudgeRun:

@@ -1,4 +1,4 @@
-"""Questions of Rakuda, or in its format: from a file, a folder, the Hub, or the eight that come with this project."""
+"""Questions of Rakuda, or in its format: from a file, a folder, the Hub, or the four that come with this project."""
 
 import hashlib
 import json

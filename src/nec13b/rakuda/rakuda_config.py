@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 
 from ..errors import InputError
-from ..generation.generator_settings import GeneratorSettings
+from ..generation.generator_settings import GENERATORS, GeneratorSettings
 from ..recipe_config import parse_mapping
 from .judge_prompt import OWN_PROMPT
 from .rakuda_rows import SAMPLE
+
+REPLAY = "replay"
 
 
 @dataclass
@@ -15,7 +17,7 @@ class RakudaAnswersConfig(GeneratorSettings):
 
     questions: str = field(
         default=SAMPLE,
-        metadata={"help": "A file or folder of questions, hub:yuzuai/rakuda-questions, or sample: eight of our own."},
+        metadata={"help": "A file or folder of questions, hub:yuzuai/rakuda-questions, or sample: four of our own."},
     )
     questions_revision: str | None = field(default=None, metadata={"help": "Commit of the data set on the Hub."})
     name: str = field(default="", metadata={"help": "How the model is called from here on. Default: as the model."})
@@ -57,6 +59,16 @@ class ReportSettings:
 class RakudaJudgeConfig(ReportSettings, GeneratorSettings):
     """Has a judge compare the answers of models two by two, and reports."""
 
+    generator: str = field(
+        default="transformers",
+        metadata={"help": "What runs the judge: transformers, vllm, endpoint, or replay, which asks nobody."},
+    )
+    model: str = field(
+        default="runs/chat_tune/model",
+        metadata={
+            "help": "The judge: a folder, a name; of a replay, the file of recorded reviews, a folder, or sample."
+        },
+    )
     questions: str = field(default=SAMPLE, metadata={"help": "As for rakuda_answers.py."})
     questions_revision: str | None = field(default=None, metadata={"help": "Commit of the data set on the Hub."})
     answers: list[str] = field(
@@ -69,10 +81,6 @@ class RakudaJudgeConfig(ReportSettings, GeneratorSettings):
         default="", metadata={"help": "Compare each model with this one only. Default: each with each."}
     )
     both_orders: bool = field(default=True, metadata={"help": "Judge each pair twice, each answer once first."})
-    replay: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Files of recorded reviews (or sample) that take the place of a judge."},
-    )
     judge_prompt: str = field(
         default=OWN_PROMPT, metadata={"help": "A file with a judge prompt, of Rakuda's or your own; own: ours."}
     )
@@ -93,13 +101,18 @@ class RakudaJudgeConfig(ReportSettings, GeneratorSettings):
     budget: float = field(default=0.0, metadata={"help": "Stop when the reviews have cost so much; 0: no limit."})
 
     def __post_init__(self):
-        self.check_generator_settings()
+        self.check_generator_settings((*GENERATORS, REPLAY))
         self.check_report_settings()
         _check_sampling(self, ("review_tokens", "expected_review_tokens"))
         if self.tokens_per_character <= 0:
             raise InputError(f"tokens_per_character must be above 0, not {self.tokens_per_character}")
-        if self.replay and self.dry_run:
+        if self.is_replay and self.dry_run:
             raise InputError("a replay asks nobody, so dry_run has nothing to say; leave out one of the two")
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether recorded reviews take the place of a judge."""
+        return self.generator == REPLAY
 
 
 @dataclass

@@ -44,7 +44,9 @@ def replayed(
     for match in read_matches(places, rejections, output_format, verdicts_from_reviews=True):
         if answers is not None and not _is_about(match, answers):
             if match.first in answers and match.second in answers:
-                rejections.add(match.question_id, None, "the review is of other answers", f"{match.first}, {match.second}")
+                rejections.add(
+                    match.question_id, None, "the review is of other answers", f"{match.first}, {match.second}"
+                )
                 others += 1
             continue
         found.append(match)

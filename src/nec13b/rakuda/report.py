@@ -10,7 +10,7 @@ from ..run_record import write_json
 from .answers import read_answers
 from .matches import Match, read_matches
 from .questions import read_questions
-from .rakuda_config import RakudaReportConfig, ReportSettings
+from .rakuda_config import RakudaJudgeConfig, RakudaReportConfig, ReportSettings
 from .review_pages import write_pages
 from .tournament import tournament_results, with_labels
 from .win_rate_figure import draw_win_rates
@@ -43,6 +43,13 @@ def write_report(
     if settings.pages:
         files.append(write_pages(folder, results, matches, folder / FIGURE_NAME, categories))
     return results, files
+
+
+def report_on_judged(config: RakudaJudgeConfig, matches: Sequence[Match]) -> tuple[dict[str, Any], list[Path]]:
+    """The report on a judge's matches, beside them; raises InputError where no verdict can be read."""
+    questions = read_questions(config.questions, Rejections(), config.questions_revision)
+    categories = {question.id: question.category for question in questions}
+    return write_report(Path(config.output_dir), matches, config, categories)
 
 
 def report(config: RakudaReportConfig) -> tuple[dict[str, Any], list[Path], Rejections]:

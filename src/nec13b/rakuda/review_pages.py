@@ -25,14 +25,15 @@ def write_pages(
         results: of `tournament_results`.
         matches: whose results they are.
         figure: the picture of win rates, which becomes a part of the page.
-        categories: of questions, by id, as far as they are known.
+        categories: of questions, by id, in the order of the questions, as far as they are known.
 
     Returns:
         The path of `rakuda.html`.
     """
     models = list(results["models"])
     pages = [_question(question, list(found), models, categories) for question, found in _by_question(matches)]
-    pages.sort(key=lambda page: page["category"])  # a stable sort: the questions of a category stay in their order
+    order = {question: place for place, question in enumerate(categories)}
+    pages.sort(key=lambda page: order.get(page["id"], len(order)))
     shutil.rmtree(folder / QUESTIONS_NAME, ignore_errors=True)
     (folder / QUESTIONS_NAME).mkdir(parents=True)
     for number, page in enumerate(pages, start=1):
@@ -42,7 +43,9 @@ def write_pages(
         html_page.write_page(folder / page["file"], Path(__file__).with_name(QUESTION_TEMPLATE), values)
     picture = base64.b64encode(figure.read_bytes()).decode()
     values = {"results": results, "pages": pages, "picture": picture}
-    html_page.write_page(folder / PAGE_NAME, Path(__file__).with_name(RESULT_TEMPLATE), values, share=_share, span=_span)
+    html_page.write_page(
+        folder / PAGE_NAME, Path(__file__).with_name(RESULT_TEMPLATE), values, share=_share, span=_span
+    )
     return folder / PAGE_NAME
 
 
@@ -56,7 +59,9 @@ def _question(question: str, matches: list[Match], models: list[str], categories
     """What the page of a question shows: its pairs, those first in which a swap changed the verdict."""
     found: dict[tuple[str, str], list[Match]] = {}
     for match in matches:
-        pair = sorted((match.first, match.second), key=lambda name: models.index(name) if name in models else len(models))
+        pair = sorted(
+            (match.first, match.second), key=lambda name: models.index(name) if name in models else len(models)
+        )
         found.setdefault((pair[0], pair[1]), []).append(match)
     pairs = [_pair(one, other, of_pair) for (one, other), of_pair in found.items()]
     rank = {name: place for place, name in enumerate(models)}

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ..errors import InputError
+from ..japanese_font import columns_of
 from .bradley_terry import PRIOR_LOGITS, ranking
 from .judge_biases import judge_biases
 from .matches import Match
@@ -27,7 +28,7 @@ def tournament_results(matches: Sequence[Match], seed: int = 0, resamples: int =
     readable = [match for match in matches if match.verdict in POINTS]
     if not readable:
         raise InputError(
-            f"none of {len(matches):,} reviews holds a verdict that can be read; does the judge follow the prompt's format?"
+            f"none of {len(matches):,} reviews holds a verdict that can be read; does the judge follow its prompt?"
         )
     outcomes = Outcomes(matches, seed, resamples)
     plain = ranking(matches, False, seed, resamples // 4)
@@ -79,18 +80,18 @@ def with_labels(matches: Sequence[Match], labels: dict[str, str]) -> list[Match]
 def results_text(results: dict[str, Any]) -> str:
     """The results for a terminal."""
     models, biases, fit = results["models"], results["biases"], results["ranking"]
-    width = max(map(len, models)) + 2
+    width = max(map(columns_of, models)) + 2
     unreadable = results["verdicts"]["unreadable"]
     lines = [
         f"{results['matches']:,} comparisons of {len(models)} models on {results['questions']} questions"
-        + (f"; {unreadable:,} reviews without a readable verdict" if unreadable else ""),
+        + (f"; {unreadable:,} without a readable verdict" if unreadable else ""),
         "",
         f"{'':{width}}{'win rate, a tie is half':>26}{'without ties':>14}{'score':>8}{'95%':>15}{'equal length':>14}",
     ]
     for name, row in models.items():
         equal = row["score_at_equal_length"]
         lines.append(
-            f"{name:{width}}{_rate_text(row['win_rate']):>26}{_percent(row['win_rate_without_ties']['value']):>14}"
+            f"{name}{' ' * (width - columns_of(name))}{_rate_text(row['win_rate']):>26}{_percent(row['win_rate_without_ties']['value']):>14}"
             f"{row['score']['value']:>8.0f}{_span(row['score']['interval']):>15}"
             + (f"{equal['value']:>14.0f}" if equal else "")
         )
@@ -107,24 +108,24 @@ def results_text(results: dict[str, Any]) -> str:
     )
     if biases["swap_consistency"]["of"]:
         lines.append(
-            f"  swap     {_share_text(biases['swap_consistency'])} of {biases['swap_consistency']['of']} pairs get the same "
-            f"verdict in both orders; {_percent(biases['swap_to_first']['value'])} go to the first answer both times, "
+            f"  swap     {_share_text(biases['swap_consistency'])} of {biases['swap_consistency']['of']} pairs get the "
+            f"same verdict in both orders; {_percent(biases['swap_to_first']['value'])} go to the first answer both times, "
             f"{_percent(biases['swap_to_second']['value'])} to the second"
         )
     else:
         lines.append("  swap     no pair was judged in both orders, so nothing is known of swaps")
     if biases["longer"]["of"]:
         lines.append(
-            f"  length   {_share_text(biases['longer'])} of the decided comparisons go to the longer answer; the winner "
-            f"is {biases['length_ratio']:.2f} times as long"
+            f"  length   {_share_text(biases['longer'])} of the decided comparisons go to the longer answer; the "
+            f"winner is {biases['length_ratio']:.2f} times as long"
         )
     else:
         lines.append("  length   unknown: the matches do not hold the answers")
     if fit["twice_as_long"]:
         twice = fit["twice_as_long"]
         lines.append(
-            f"           an answer twice as long is worth {twice['value']:+.0f} points{_interval_text(twice['interval'])}, "
-            "which quality may share in; equal length takes them off"
+            f"           an answer twice as long is worth {twice['value']:+.0f} points"
+            f"{_interval_text(twice['interval'])}, which quality may share in; equal length takes them off"
         )
     return "\n".join(lines)
 
@@ -150,7 +151,11 @@ def _rate_text(rate: dict) -> str:
 
 
 def _share_text(share: dict) -> str:
-    return "" if share["value"] is None else f"{share['value']:.1%} ({share['interval'][0]:.1%}-{share['interval'][1]:.1%})"
+    return (
+        ""
+        if share["value"] is None
+        else f"{share['value']:.1%} ({share['interval'][0]:.1%}-{share['interval'][1]:.1%})"
+    )
 
 
 def _span(interval: Sequence[float] | None) -> str:
@@ -159,5 +164,3 @@ def _span(interval: Sequence[float] | None) -> str:
 
 def _interval_text(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f" ({interval[0]:+.0f} to {interval[1]:+.0f})"
-
-

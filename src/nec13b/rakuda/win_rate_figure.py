@@ -1,15 +1,14 @@
 """Figure 4 of the paper: win rates on Rakuda, with intervals, and beside them who wins against whom."""
 
 import os
-import unicodedata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..japanese_font import NO_FONT_NOTE, is_wide, japanese_labels
+from ..japanese_font import NO_FONT_NOTE, columns_of, is_wide, japanese_labels
 
-LONGEST_NAME = 34  # columns of a label
+LONGEST_NAME = 42  # columns of a label
 MOST_IN_TABLE = 12  # models up to which shares are written into the table
 
 
@@ -38,8 +37,8 @@ def draw_win_rates(path: Path, results: dict[str, Any]) -> Path:
         spread = np.abs(ends.T - values)
         bars.errorbar(values, rows, xerr=spread, fmt="none", ecolor="#1d2733", elinewidth=1.2, capsize=3)
         for row, (value, (_, high)) in enumerate(zip(values, ends)):
-            bars.annotate(f"{value:.0%}", (max(high, value), row), xytext=(5, 0), textcoords="offset points", va="center",
-                          fontsize=8, color="0.3")  # fmt: skip
+            place = (max(high, value), row)
+            bars.annotate(f"{value:.0%}", place, xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
         bars.axvline(0.5, color="0.6", linestyle=":", linewidth=1)
         bars.set_yticks(rows, names, fontsize=9)
         bars.set_xlim(0, 1.12)
@@ -63,9 +62,9 @@ def shown_name(name: str, rank: int, japanese: bool) -> str:
     """A model's name for a label: its end, if it is long; `model 3` where its characters cannot be drawn."""
     if is_wide(name) and not japanese:
         return f"model {rank}"
-    if _columns(name) > LONGEST_NAME:
+    if columns_of(name) > LONGEST_NAME:
         name = name.rpartition("/")[2]  # without the owner
-    while _columns(name) > LONGEST_NAME:
+    while columns_of(name) > LONGEST_NAME:
         name = "…" + name.lstrip("…")[1:]
     return name.replace("$", r"\$")  # would begin a formula
 
@@ -76,7 +75,9 @@ def _draw_table(axes, results: dict[str, Any], models: list[str]) -> None:
     shares = np.full((len(models), len(models)), np.nan)
     for pair in results["pairs"]:
         shares[place[pair["model"]], len(models) - 1 - place[pair["opponent"]]] = pair["win_rate"]["value"]
-    axes.imshow(np.ma.masked_invalid(shares), cmap="RdBu", vmin=-0.25, vmax=1.25, aspect="auto", origin="lower", alpha=0.85)
+    axes.imshow(
+        np.ma.masked_invalid(shares), cmap="RdBu", vmin=-0.25, vmax=1.25, aspect="auto", origin="lower", alpha=0.85
+    )
     if len(models) <= MOST_IN_TABLE:
         for (row, column), share in np.ndenumerate(shares):
             if not np.isnan(share):
@@ -87,7 +88,3 @@ def _draw_table(axes, results: dict[str, Any], models: list[str]) -> None:
     axes.set_xlabel("win rate (%) of the row against the column,\nnumbered from the best", fontsize=8)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-
-
-def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
