@@ -79,38 +79,43 @@ def with_labels(matches: Sequence[Match], labels: dict[str, str]) -> list[Match]
 
 def results_text(results: dict[str, Any]) -> str:
     """The results for a terminal."""
-    models, biases, fit = results["models"], results["biases"], results["ranking"]
-    width = max(map(columns_of, models)) + 2
     unreadable = results["verdicts"]["unreadable"]
-    lines = [
-        f"{results['matches']:,} comparisons of {len(models)} models on {results['questions']} questions"
-        + (f"; {unreadable:,} without a readable verdict" if unreadable else ""),
-        "",
-        f"{'':{width}}{'win rate, a tie is half':>26}{'without ties':>14}{'score':>8}{'95%':>15}{'equal length':>14}",
-    ]
-    for name, row in models.items():
-        equal = row["score_at_equal_length"]
+    head = f"{results['matches']:,} comparisons of {len(results['models'])} models on {results['questions']} questions"
+    lines = [head + (f"; {unreadable:,} without a readable verdict" if unreadable else ""), ""]
+    lines += _lines_of_models(results["models"])
+    if results["ranking"]["prior_logits"] is not None:
         lines.append(
-            f"{name}{' ' * (width - columns_of(name))}{_rate_text(row['win_rate']):>26}{_percent(row['win_rate_without_ties']['value']):>14}"
-            f"{row['score']['value']:>8.0f}{_span(row['score']['interval']):>15}"
-            + (f"{equal['value']:>14.0f}" if equal else "")
-        )
-    if fit["prior_logits"] is not None:
-        lines.append(
-            f"The verdicts alone do not fix all scores (a model wins every time, or groups never met): a normal prior "
+            "The verdicts alone do not fix all scores (a model wins every time, or groups never met): a normal prior "
             f"of {PRIOR_LOGITS:g} logits keeps them finite, and the extreme ones are its doing."
         )
-    place = fit["first_place"]
-    lines += ["", "the judge"]
-    lines.append(
+    return "\n".join([*lines, "", "the judge", *_lines_of_judge(results["biases"], results["ranking"])])
+
+
+def _lines_of_models(models: dict[str, dict]) -> list[str]:
+    width = max(map(columns_of, models)) + 2
+    lines = [
+        f"{'':{width}}{'win rate, a tie is half':>26}{'without ties':>14}{'score':>8}{'95%':>15}{'equal length':>14}"
+    ]
+    for name, row in models.items():
+        without, score, equal = row["win_rate_without_ties"], row["score"], row["score_at_equal_length"]
+        lines.append(
+            f"{name}{' ' * (width - columns_of(name))}{_rate_text(row['win_rate']):>26}{_percent(without['value']):>14}"
+            f"{score['value']:>8.0f}{_span(score['interval']):>15}" + (f"{equal['value']:>14.0f}" if equal else "")
+        )
+    return lines
+
+
+def _lines_of_judge(biases: dict[str, dict], fit: dict[str, Any]) -> list[str]:
+    place, twice, swap = fit["first_place"], fit["twice_as_long"], biases["swap_consistency"]
+    lines = [
         f"  place    {_share_text(biases['first_place'])} of the points go to the answer that stands first; "
         f"that place is worth {place['value']:+.0f} points{_interval_text(place['interval'])}"
-    )
-    if biases["swap_consistency"]["of"]:
+    ]
+    if swap["of"]:
+        to_first, to_second = (_percent(biases[f"swap_to_{which}"]["value"]) for which in ("first", "second"))
         lines.append(
-            f"  swap     {_share_text(biases['swap_consistency'])} of {biases['swap_consistency']['of']} pairs get the "
-            f"same verdict in both orders; {_percent(biases['swap_to_first']['value'])} go to the first answer both times, "
-            f"{_percent(biases['swap_to_second']['value'])} to the second"
+            f"  swap     {_share_text(swap)} of {swap['of']} pairs get the same verdict in both orders; {to_first} go to "
+            f"the first answer both times, {to_second} to the second"
         )
     else:
         lines.append("  swap     no pair was judged in both orders, so nothing is known of swaps")
@@ -120,14 +125,13 @@ def results_text(results: dict[str, Any]) -> str:
             f"winner is {biases['length_ratio']:.2f} times as long"
         )
     else:
-        lines.append("  length   unknown: the matches do not hold the answers")
-    if fit["twice_as_long"]:
-        twice = fit["twice_as_long"]
+        lines.append("  length   unknown: the matches do not hold answers of different lengths")
+    if twice:
         lines.append(
             f"           an answer twice as long is worth {twice['value']:+.0f} points"
             f"{_interval_text(twice['interval'])}, which quality may share in; equal length takes them off"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _counted(matches: Sequence[Match], name: str) -> dict[str, int]:

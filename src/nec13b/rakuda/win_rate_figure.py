@@ -28,7 +28,7 @@ def draw_win_rates(path: Path, results: dict[str, Any]) -> Path:
     with japanese_labels() as japanese:
         ranks = range(len(models), 0, -1)
         names = [f"{shown_name(name, rank, japanese)}   {rank}" for rank, name in zip(ranks, models)]
-        widest = max(map(_columns, names))
+        widest = max(map(columns_of, names))
         height = 1.7 + 0.36 * len(models)
         figure = Figure(figsize=(6.4 + 0.14 * widest + 0.3 * len(models), height), dpi=140, layout="constrained")
         bars, table = figure.subplots(1, 2, width_ratios=[4.2, 1.2 + 0.42 * len(models)])
