@@ -114,8 +114,8 @@ def _lines_of_judge(biases: dict[str, dict], fit: dict[str, Any]) -> list[str]:
     if swap["of"]:
         to_first, to_second = (_percent(biases[f"swap_to_{which}"]["value"]) for which in ("first", "second"))
         lines.append(
-            f"  swap     {_share_text(swap)} of {swap['of']} pairs get the same verdict in both orders; {to_first} go to "
-            f"the first answer both times, {to_second} to the second"
+            f"  swap     {_share_text(swap)} of {swap['of']} pairs get the same verdict in both orders; {to_first} go "
+            f"to the first answer both times, {to_second} to the second"
         )
     else:
         lines.append("  swap     no pair was judged in both orders, so nothing is known of swaps")
