@@ -91,11 +91,12 @@ def test_a_judge_that_is_killed_goes_on_and_judges_nothing_twice(root, tmp_path)
     output = tmp_path / "out"
     with Endpoint(seconds=0.3) as endpoint:
         endpoint.reply = lambda body: ("比べました。\n1", "stop")
-        command = [sys.executable, str(root / "evaluation" / "rakuda_judge.py"), "--generator", "endpoint", "--model", "j",
-                   "--base_url", endpoint.url, "--concurrency", "2", "--output_dir", str(output)]  # fmt: skip
-        environment = os.environ | {"A_KEY": "", "PYTHONPATH": str(root / "src")}
+        command = [sys.executable, str(root / "evaluation" / "rakuda_judge.py"), "--generator", "endpoint",
+                   "--model", "j", "--base_url", endpoint.url, "--concurrency", "2",
+                   "--output_dir", str(output)]  # fmt: skip
+        environment = os.environ | {"PYTHONPATH": str(root / "src")}
         killed = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
-        journal, end = output / "reviews.jsonl", time.monotonic() + 120
+        journal, end = output / "reviews.jsonl", time.monotonic() + 240
         while time.monotonic() < end and not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
             time.sleep(0.05)
         killed.send_signal(signal.SIGKILL)
