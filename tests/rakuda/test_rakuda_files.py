@@ -15,6 +15,7 @@ from nec13b.rakuda.matches import Match, read_matches, write_matches
 from nec13b.rakuda.questions import RAKUDA_DIGEST, digest_of, read_questions
 from nec13b.rakuda.verdicts import VERDICTS
 
+QUICK = settings(max_examples=40, deadline=None)
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 NAME = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=9)
 
@@ -69,13 +70,14 @@ def test_answers_of_both_versions_and_models_of_one_name(tmp_path):
         chosen(found, ["x"])
 
 
+@QUICK
 @given(TEXT, TEXT, TEXT)
 def test_an_answer_is_read_as_it_was_written(question, model, text):
     answer = ModelAnswer(question or "q", model or "m", text, {"seed": 1})
     assert ModelAnswer.from_row(json.loads(json.dumps(answer.to_row()))) == answer
 
 
-@settings(max_examples=30, deadline=None)
+@QUICK
 @given(st.lists(st.builds(Match, NAME, NAME, NAME, st.sampled_from(VERDICTS), TEXT, TEXT, TEXT, TEXT), max_size=4))
 def test_matches_are_read_as_they_were_written(tmp_path_factory, matches):
     matches = list({match.key: match for match in matches if match.first != match.second}.values())
@@ -98,6 +100,7 @@ def test_judgments_of_the_second_version_are_read(tmp_path):
     assert {match.verdict for match in again} == {"second"}
 
 
+@QUICK
 @given(TEXT, TEXT, TEXT)
 def test_a_prompt_holds_the_texts_as_they_are(question, first, second):
     prompt = JudgePrompt("p", "", "{question}\x00{{{answer_1}}}\x00{answer_b}\x00{more}", {"more": "以上{question}"})

@@ -1,30 +1,35 @@
 """Verdicts are read where they are written, in any width, and nowhere else."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nec13b.rakuda.verdicts import BY_DIGIT, UNREADABLE, VERDICTS, swapped, verdict_of
 
+QUICK = settings(max_examples=80, deadline=None)
 WITHOUT_DIGITS = st.text(st.characters(exclude_categories=("Nd", "Cs")), max_size=40)
 
 
+@QUICK
 @given(st.text(), WITHOUT_DIGITS, st.sampled_from([1, 2, 3]), st.booleans())
 def test_the_last_digit_decides_whatever_stands_around_it(before, after, digit, wide):
     written = "０１２３"[digit] if wide else str(digit)
     assert verdict_of(before + written + after) == BY_DIGIT[digit]
 
 
+@QUICK
 @given(st.text(), WITHOUT_DIGITS, st.sampled_from("0456789０４５６７８９"))
 def test_a_last_digit_that_is_no_verdict_leaves_none(before, after, digit):
     assert verdict_of(before + digit + after) == UNREADABLE
 
 
+@QUICK
 @given(WITHOUT_DIGITS)
 def test_a_review_without_a_digit_has_no_verdict(review):
     assert verdict_of(review) == UNREADABLE
 
 
+@QUICK
 @given(st.text(), st.sampled_from(["last", "[[A]]", "[[rating_a,rating_b]]"]))
 def test_any_text_has_one_of_the_verdicts(review, output_format):
     assert verdict_of(review, output_format) in VERDICTS

@@ -66,6 +66,7 @@ def test_all_points_are_shared_out(matches):
         assert record.win_rate_without_ties.of == record.wins + record.losses
 
 
+@QUICK
 @given(st.integers(1, 300), st.integers(0, 300))
 def test_wilsons_interval_is_scipys(of, wins):
     wins = min(wins, of)
