@@ -90,12 +90,23 @@ def test_matches_are_read_as_they_were_written(tmp_path_factory, matches):
 def test_judgments_of_the_second_version_are_read(tmp_path):
     row = {"question_id": "a", "model1_id": "x", "model2_id": "y", "judge": ["gpt-4", "pair-ja"], "judgment": "1です 2"}
     rows = [row | {"winner": winner, "question_id": str(winner)} for winner in ("model1_id", "tie", "error", 2)]
-    place = write_rows(tmp_path / "judgments.jsonl", [*rows, row, row, row | {"model2_id": "x"}, {"winner": 1}])
+    place = write_rows(
+        tmp_path / "judgments.jsonl",
+        [
+            *rows,
+            row,
+            row,
+            row | {"model2_id": "x"},
+            {"winner": 1},
+            row | {"question_id": None},
+            row | {"provenance": [1]},
+        ],
+    )
     rejections = Rejections()
     found = read_matches([place], rejections)
     assert [match.verdict for match in found] == ["first", "tie", "unreadable", "second", "second"]
     assert found[0].provenance == {"judge": "gpt-4", "prompt": "pair-ja"}
-    assert sum(rejections.counts.values()) == 3
+    assert sum(rejections.counts.values()) == 5
     again = read_matches([place], Rejections(), verdicts_from_reviews=True)
     assert {match.verdict for match in again} == {"second"}
 

@@ -83,7 +83,8 @@ class Match:
         found = cls(str(row["question_id"]), row["model1_id"], row["model2_id"], verdict, review, question, *answers,
                     provenance)  # fmt: skip
         texts = (found.first, found.second, review, question, *answers)
-        if found.first == found.second or not all(isinstance(text, str) for text in texts):
+        named = row["question_id"] not in (None, "") and isinstance(provenance, dict)
+        if not named or found.first == found.second or not all(isinstance(text, str) for text in texts):
             raise ValueError("no match of two models")
         return found
 
