@@ -90,6 +90,7 @@ class Endpoint:
         self.times: list[float] = []
         self.bodies: list[dict] = []
         self.reply = self.written_reply
+        self.prompt_tokens = lambda body: 100  # that it counts in a request
 
     def __enter__(self):
         endpoint = self
@@ -134,20 +135,21 @@ class Endpoint:
             fault = self.random.choice(self.faults) if self.random.random() < self.fault_share else "none"
             self.met[fault] += 1
             text, finish_reason = self.reply(body)
+            tokens = self.prompt_tokens(body)
         try:
             with contextlib.suppress(OSError):
                 if self.key and handler.headers["Authorization"] != f"Bearer {self.key}":
                     fault = "status_401"
-                self._send(handler, fault, text, finish_reason)
+                self._send(handler, fault, text, finish_reason, tokens)
         finally:
             with self.lock:
                 self.at_once.discard(handler.connection)
 
-    def _send(self, handler, fault: str, text: str, finish_reason: str) -> None:
+    def _send(self, handler, fault: str, text: str, finish_reason: str, tokens: int) -> None:
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
         reply = {
             "id": "x", "object": "chat.completion", "created": 0, "model": "stand-in", "choices": [choice],
-            "usage": {"prompt_tokens": 100, "completion_tokens": len(text), "total_tokens": 100 + len(text)},
+            "usage": {"prompt_tokens": tokens, "completion_tokens": len(text), "total_tokens": tokens + len(text)},
         }  # fmt: skip
         error = {"error": {"message": f"no luck with {handler.headers['Authorization']}", "type": "x"}}
         time.sleep(self.seconds)

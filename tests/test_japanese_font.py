@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from nec13b import japanese_font
-from nec13b.japanese_font import is_wide, japanese_family, japanese_labels
+from nec13b.japanese_font import columns_of, is_wide, japanese_family, japanese_labels
 
 
 def draw(path, text):
@@ -41,5 +41,8 @@ def test_without_a_font_the_figure_is_told_so_and_nobody_else(monkeypatch, tmp_p
 
 
 def test_what_wants_a_japanese_font():
-    assert is_wide("勝率") and is_wide("ｘＹ") and is_wide("gpt と")
+    assert is_wide("勝率")
+    assert is_wide("ｘＹ")
+    assert is_wide("gpt と")
     assert not is_wide("win rate 0.5 ± 0.1, é")
+    assert columns_of("gpt と") == 6

@@ -1,5 +1,6 @@
 """Reports as one HTML page that needs nothing but itself: no script, no font, no network."""
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,23 @@ def write_page(path: Path, template: Path, values: dict[str, Any], **filters) ->
         values: what it shows, escaped.
         filters: for the template, beside `n` (a number with commas), `percent` and `visible`.
     """
-    environment = Environment(
-        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
+    environment = _environment(template.parent)
+    environment.filters |= {"n": number, "percent": percent, "visible": visible, **filters}
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(environment.get_template(template.name).render(**values), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+@functools.cache
+def _environment(folder: Path) -> Environment:
+    """Keeps what it has compiled, for reports of many pages."""
+    return Environment(
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"n": number, "percent": percent, "visible": visible, **filters}
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(environment.get_template(template.name).render(**values), encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def number(value: float) -> str:

@@ -60,6 +60,11 @@ def is_wide(text: str) -> bool:
     return any(unicodedata.east_asian_width(character) in "WF" for character in text)
 
 
+def columns_of(text: str) -> int:
+    """How many columns a text takes where kana and kanji take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
 @contextlib.contextmanager
 def japanese_labels() -> Iterator[bool]:
     """Within it, text of figures falls back on a Japanese font; the value says whether there is one.

@@ -49,10 +49,10 @@ class RunningSettings:
     prompt_price: float = field(default=0.0, metadata={"help": "Price of a million tokens of prompts."})
     completion_price: float = field(default=0.0, metadata={"help": "Price of a million tokens of replies."})
 
-    def check_generator_settings(self) -> None:
-        """Raises InputError where a value makes no sense."""
-        if self.generator not in GENERATORS:
-            raise InputError(f"generator must be one of {', '.join(GENERATORS)}, not {self.generator!r}")
+    def check_generator_settings(self, known: tuple[str, ...] = GENERATORS) -> None:
+        """Raises InputError where a value makes no sense; `known` are the values that `generator` may have."""
+        if self.generator not in known:
+            raise InputError(f"generator must be one of {', '.join(known)}, not {self.generator!r}")
         if self.dtype not in ("auto", "float32", "bfloat16"):
             raise InputError(f"dtype must be auto, float32 or bfloat16, not {self.dtype!r}")
         for name in ("batch_size", "max_attempts"):

@@ -53,14 +53,18 @@ class StopRule:
         what: how the items are called, for messages.
         stop_after_failures: so many in a row; 0: never.
         budget: what replies may cost; 0: anything.
+        advice: what to do once the failures are mended.
 
     Attributes:
         stopped: why the run should end, or nothing.
         cost: so far.
     """
 
-    def __init__(self, what: str, stop_after_failures: int, budget: float):
-        self._what, self._stop_after_failures, self._budget = what, stop_after_failures, budget
+    def __init__(
+        self, what: str, stop_after_failures: int, budget: float,
+        advice: str = "run the command again with --retry_failed true",
+    ):  # fmt: skip
+        self._what, self._stop_after_failures, self._budget, self._advice = what, stop_after_failures, budget, advice
         self.stopped, self.cost, self._failures_in_a_row = "", 0.0, 0
 
     def note(self, failure: str) -> None:
@@ -71,7 +75,7 @@ class StopRule:
         if self._stop_after_failures and self._failures_in_a_row >= self._stop_after_failures:
             self.stopped = (
                 f"{self._failures_in_a_row} {self._what} in a row have failed, the last with {failure}; mend that, and "
-                "run the command again with --retry_failed true"
+                f"{self._advice}"
             )
         elif self._budget and self.cost >= self._budget:
             self.stopped = f"the budget of {self._budget:g} is spent; raise it, and run the command again"

@@ -1,0 +1,94 @@
+"""The page of all evaluations, as a user makes it."""
+
+import json
+import runpy
+import sys
+
+import pytest
+
+from nec13b.rakuda.matches import Match
+from nec13b.rakuda.rakuda_config import ReportSettings
+from nec13b.rakuda.report import write_report as write_rakuda_report
+
+
+def number(mean):
+    return {"mean": mean, "low": mean - 0.5, "high": mean + 0.5}
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Folders of the three evaluations: `chat` is in all of them, `base` in two, `他社` in one."""
+    loss, jglue, rakuda = (tmp_path / name for name in ("loss", "jglue", "rakuda"))
+    for folder in (loss, jglue):
+        folder.mkdir()
+    rows = {label: {"16-32": number(4.0), "32-64": number(mean), "short documents": number(9.0)}
+            for label, mean in (("base", 3.25), ("chat", 3.5))}  # fmt: skip
+    (loss / "loss_by_position.json").write_text(json.dumps({"window": 64, "loss": rows}))
+    (loss / "loss_by_position.png").write_bytes(b"\x89PNG")
+    scores = {"scores": {"exact_match": number(61.0), "f1": number(70.0)}}
+    task = {"metrics": ["exact_match", "f1"], "models": {"chat": scores}, "protocol": {"shots": 2, "prompt": "<0.3>"}}
+    (jglue / "jglue.json").write_text(json.dumps({"tasks": {"nec13b_jsquad": task}}))
+    of_one = ((("chat", "他社"), "first"), (("他社", "base"), "first"), (("base", "chat"), "tie"))
+    matches = [Match(f"q{i}", *pair, verdict) for i in range(4) for pair, verdict in of_one]
+    write_rakuda_report(rakuda, matches, ReportSettings(resamples=100, pages=False), {})
+    return loss, jglue, rakuda
+
+
+@pytest.fixture
+def report(root, monkeypatch, capfd, tmp_path):
+    """Runs the command; its status and what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags):
+        script = root / "evaluation" / "report.py"
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, flags)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(script), run_name="__main__")
+        said = capfd.readouterr()
+        return ended.value.code, said.out + said.err
+
+    return run
+
+
+def test_models_of_one_label_are_one_row(report, results, tmp_path):
+    status, said = report("--results", *results, "--output_dir", "out")
+    assert status == 0, said
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert list(found) == ["base", "chat", "他社"]
+    assert found["chat"]["loss at 32-64"]["mean"] == 3.5
+    assert found["chat"]["jsquad exact_match %"]["mean"] == 61
+    assert found["chat"]["Rakuda win rate %"]["mean"] == pytest.approx(75)
+    assert found["他社"]["jsquad exact_match %"] is None
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "&lt;0.3&gt;" in page
+    assert "3.500 (3.000 to 4.000)" in page
+    assert page.count("data:image/png") == 2  # there is no picture of JGLUE here
+    assert "<script" not in page
+
+
+def test_some_models_and_some_evaluations_will_do(report, results, tmp_path):
+    status, said = report("--results", results[2], results[0], tmp_path / "nowhere", "--models", "base")
+    assert status == 0, said
+    found = json.loads((tmp_path / "runs" / "report" / "report.json").read_text())
+    assert {label: list(row) for label, row in found.items()} == {"base": ["loss at 32-64", "Rakuda win rate %"]}
+
+
+def test_two_folders_of_one_evaluation_stay_apart(report, results, tmp_path):
+    other = tmp_path / "other"
+    write_rakuda_report(other, [Match("q", "chat", "base", "first")], ReportSettings(resamples=100, pages=False), {})
+    status, said = report("--results", results[2], other)
+    assert status == 0, said
+    found = json.loads((tmp_path / "runs" / "report" / "report.json").read_text())["chat"]
+    assert [round(value["mean"]) for value in found.values()] == [75, 100]
+
+
+@pytest.mark.parametrize("flags", [[], ["--models", "x"], ["--results", "broken"]])
+def test_what_does_not_fit_is_refused_in_one_line(report, results, tmp_path, flags):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "jglue.json").write_text('{"tasks": {"a": 1}}')
+    if flags == ["--models", "x"]:
+        flags = [*flags, "--results", str(results[0])]
+    status, said = report(*flags)
+    assert status == 2
+    assert "Traceback" not in said
+    assert any(part in said for part in ("no results lie in", "no model 'x'", "not of this version"))
