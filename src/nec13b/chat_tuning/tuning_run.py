@@ -9,7 +9,8 @@ from ..dialogues.prepared_dialogues import prepared_dialogues
 from ..dialogues.prepared_folder import REJECTED_NAME, DialogueRejections
 from ..run_record import RunRecord
 from .adapters import lora_config
-from .answers import Answer, answers
+from .answers import Answer, answers, window_of
+from .chatml import exchanges_that_fit
 from .stage_run import Start, TuningStage, run_stage
 from .tuning_config import ChatTuneConfig
 from .tuning_data import TuningData, as_data_set, tuning_data
@@ -63,13 +64,18 @@ def count_endings(
 
 
 def answers_to_held_out(config: ChatTuneConfig, model: PreTrainedModel, start: Start) -> list[Answer]:
-    """Answers to the last question of held-out dialogues, the sources in turn."""
+    """Answers to the last question of held-out dialogues, the sources in turn.
+
+    A dialogue that fills the window loses exchanges: where there is no room for an answer, none can end.
+    """
+    tokenizer, room = start.tokenizer.tokenizer, window_of(model) - config.sample_tokens
     prompts, sources = [], [list(dialogues) for dialogues in start.data.held_out.values()]
     while any(sources) and len(prompts) < config.count_endings:
         for dialogues in sources:
             if dialogues and len(prompts) < config.count_endings:
-                prompts.append(dialogues.pop(0).messages[:-1])
-    return answers(model, start.tokenizer.tokenizer, prompts, config.sample_tokens, config.seed)
+                fitting = exchanges_that_fit(tokenizer, dialogues.pop(0).messages, room)
+                prompts += [fitting[:-1]] if fitting else []
+    return answers(model, tokenizer, prompts, config.sample_tokens, config.seed)
 
 
 CHAT_TUNING = TuningStage(
