@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from nec13b.corpus import Rejections
 from nec13b.rakuda.answers import read_answers
+from nec13b.rakuda.bradley_terry import POINTS_PER_LOGIT, Comparisons, fitted
 from nec13b.rakuda.replay import replayed
 from nec13b.rakuda.tournament import tournament_results
 
@@ -29,6 +32,22 @@ def test_win_rates_and_scores_are_the_published_ones(replay, data):
         assert ours["score"]["value"] == pytest.approx(row["median"], abs=10)
     assert results["ranking"]["prior_logits"] is None
     assert results["biases"]["swap_consistency"]["of"] == 104
+
+
+@pytest.mark.parametrize("with_length", [False, True])
+def test_another_solver_finds_the_same_scores(replay, with_length):
+    data = Comparisons(replay.matches, with_length)
+    ours = fitted(data, np.ones((1, len(data.points))), None)[0]
+
+    def loss(values):
+        odds = data.design @ values
+        return -(data.points * odds - np.logaddexp(0, odds)).sum()
+
+    def slope(values):
+        return data.design.T @ (1 / (1 + np.exp(-data.design @ values)) - data.points)
+
+    theirs = minimize(loss, np.zeros_like(ours), jac=slope, method="BFGS", options={"gtol": 1e-10}).x
+    assert POINTS_PER_LOGIT * np.abs(ours - theirs).max() < 1e-6
 
 
 def test_only_reviews_of_the_answers_that_are_given_count(replay, data):
