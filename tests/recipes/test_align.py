@@ -131,7 +131,8 @@ def test_a_real_chat_model_learns_from_real_preferences(run_recipe, data, tmp_pa
         "--adapter", "lora", "--reference", "adapter_off", "--max_length", "48", "--max_steps", "2", "--eval_steps",
         "2", "--rows_per_batch", "2", "--per_device_train_batch_size", "2", "--eval_preferences", "4",
         "--held_out_fraction", "0.1", "--learning_rate", "1e-3", "--eval_samples", "2", "--sample_tokens", "8",
-        "--cpu_threads", "1", "--save_strategy", "no", "--bf16", "false", "--output_dir", tmp_path / "run",
+        "--cpu_threads", "1", "--save_strategy", "no", "--bf16", "false", "--warmup_steps", "0",
+        "--output_dir", tmp_path / "run",
     )  # fmt: skip
     assert outcome.status == 0, outcome.err
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

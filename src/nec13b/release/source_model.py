@@ -7,7 +7,7 @@ import torch
 from peft import PeftConfig, PeftModel
 from transformers import PreTrainedTokenizerBase
 
-from ..chat_tuning.tuning_run import folder_and_file
+from ..chat_tuning.base_model import folder_and_file
 from ..errors import InputError
 from ..llama_conversion import load_as_nec13b
 from ..modeling_nec13b import Nec13bForCausalLM
