@@ -220,7 +220,8 @@ def say_what_came_out(stage: TuningStage, config: TuningSettings, curves: dict[s
     output = Path(config.output_dir)
     for source, curve in sorted(curves.items()):
         print(
-            f"held-out {source}: {curve[0][1]:.3f} -> {curve[-1][1]:.3f} ({1 - curve[-1][1] / curve[0][1]:.0%} lower)"
+            f"held-out {source}: {curve[0][1]:.3f} -> {curve[-1][1]:.3f} "
+            f"({abs(1 - curve[-1][1] / curve[0][1]):.0%} {'lower' if curve[-1][1] <= curve[0][1] else 'higher'})"
         )
     chat = output / ("model" if (output / "model").is_dir() else "adapter")
     print()
