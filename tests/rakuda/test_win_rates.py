@@ -12,7 +12,8 @@ from scipy.stats import binomtest
 from nec13b.rakuda.judge_biases import judge_biases
 from nec13b.rakuda.matches import Match
 from nec13b.rakuda.verdicts import VERDICTS, swapped
-from nec13b.rakuda.win_rates import Outcomes, wilson
+from nec13b.rakuda.win_rates import Outcomes
+from nec13b.wilson_interval import wilson_interval
 
 MODELS = st.sampled_from(["a", "b", "c", "d"])
 ONE = st.builds(
@@ -71,7 +72,7 @@ def test_all_points_are_shared_out(matches):
 def test_wilsons_interval_is_scipys(of, wins):
     wins = min(wins, of)
     expected = binomtest(wins, of).proportion_ci(0.95, method="wilson")
-    assert wilson(wins, of) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert wilson_interval(wins, of) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_one_question_has_no_interval_over_questions():

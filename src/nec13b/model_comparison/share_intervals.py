@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from ..wilson_interval import wilson_interval
+
 RESAMPLES = 2_000
 
 
@@ -26,8 +28,7 @@ def share(cases: int, count: int) -> Interval | None:
     """A share with Wilson's interval; None of nothing."""
     if not count:
         return None
-    bounds = stats.binomtest(cases, count).proportion_ci(method="wilson")
-    return Interval(cases / count, float(bounds.low), float(bounds.high), count)
+    return Interval(cases / count, *wilson_interval(cases, count), count)
 
 
 def mean(values: Sequence[float], seed: int = 13) -> Interval | None:

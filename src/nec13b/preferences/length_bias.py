@@ -5,11 +5,11 @@ which "the longer one wins" is right far more often than half teaches length, wh
 preference accuracy says little as long as it is not above that of this rule.
 """
 
-import math
 from collections import Counter, defaultdict
 from typing import Any
 
-Z = 1.96  # of a 95% interval
+from ..wilson_interval import wilson_interval
+
 # The ratio of the two lengths, in columns from "chosen is less than a quarter as long" on.
 RATIOS = (0.25, 0.5, 0.8, 1.25, 2.0, 4.0)
 RATIO_LABELS = ("under ¼", "¼ to ½", "½ to 0.8", "about equal", "1.25 to 2", "2 to 4", "over 4")
@@ -89,6 +89,4 @@ def share_with_interval(clusters: list[list[float]]) -> tuple[float, float, floa
         spread = sum((hit - share * n) ** 2 for n, hit in clusters) * number / (number - 1) / pairs**2
         if spread > 0:
             effective = min(pairs, max(1.0, share * (1 - share) / spread))
-    middle = (share + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
-    half = Z / (1 + Z**2 / effective) * math.sqrt(share * (1 - share) / effective + Z**2 / (4 * effective**2))
-    return share, max(0.0, middle - half), min(1.0, middle + half)
+    return share, *wilson_interval(share * effective, effective)

@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..wilson_interval import wilson_interval
 from .matches import Match
 from .verdicts import FIRST, POINTS, SECOND, swapped
-from .win_rates import Interval, wilson
+from .win_rates import Interval
 
 
 @dataclass(frozen=True)
@@ -76,4 +77,4 @@ def judge_biases(matches: Sequence[Match]) -> JudgeBiases:
 
 
 def _share(cases: float, of: int) -> Share:
-    return Share(cases / of, of, wilson(cases, of)) if of else Share(None, 0)
+    return Share(cases / of, of, wilson_interval(cases, of)) if of else Share(None, 0)

@@ -4,16 +4,15 @@ Questions are few and a model's answer to one takes part in many comparisons, so
 intervals are given: Wilson's, as if they were, and a bootstrap that draws whole questions.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..wilson_interval import wilson_interval
 from .matches import Match
 from .verdicts import POINTS
 
-Z_95 = 1.959963984540054
 RESAMPLES = 2_000
 Interval = tuple[float, float]
 
@@ -107,7 +106,7 @@ class Outcomes:
         points, of = (float(total) for total in by_question.sum(axis=0))
         if not of:
             return Rate(None, 0)
-        return Rate(points / of, int(of), wilson(points, of), ratio_interval(by_question, self.draws))
+        return Rate(points / of, int(of), wilson_interval(points, of), ratio_interval(by_question, self.draws))
 
 
 def question_draws(questions: int, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
@@ -129,11 +128,3 @@ def ratio_interval(by_question: np.ndarray, draws: np.ndarray) -> Interval | Non
         return None
     low, high = np.quantile(points[of > 0] / of[of > 0], [0.025, 0.975])
     return float(low), float(high)
-
-
-def wilson(points: float, of: float) -> Interval:
-    """Wilson's 95% interval of a share (E. B. Wilson, 1927); points may be halves."""
-    share, z2 = points / of, Z_95**2
-    middle = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = Z_95 / (1 + z2 / of) * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of))
-    return max(0.0, middle - half), min(1.0, middle + half)
