@@ -21,14 +21,7 @@ setup: .venv/.installed
 	touch $@
 
 demo: setup
-	$(BIN)/python recipes/dirty_corpus.py --output_dir $(DEMO)/dirty
-	$(BIN)/python recipes/train_quality_classifier.py --output_dir $(DEMO)/quality
-	$(BIN)/python recipes/clean_corpus.py --corpus $(DEMO)/dirty,label=sample --quality $(DEMO)/quality \
-	    --output_dir $(DEMO)/clean --workers 2
-	$(BIN)/python recipes/train_tokenizer.py --corpus $(DEMO)/clean --output_dir $(DEMO)/tokenizer --report
-	$(BIN)/python recipes/pack_tokens.py --corpus $(DEMO)/clean --tokenizer $(DEMO)/tokenizer --output_dir $(DEMO)
-	$(BIN)/accelerate launch --quiet --config_file accelerate_configs/cpu.yaml --num_cpu_threads_per_process 1 \
-	    recipes/pretrain.py --tokenizer $(DEMO)/tokenizer --tokens $(DEMO)/tokens --output_dir $(DEMO)/base
+	@$(MAKE) --no-print-directory --file demo.mk BIN=$(BIN) DEMO=$(DEMO)
 
 test: setup
 	$(BIN)/python -m pytest -n auto

@@ -1,6 +1,7 @@
 """All evaluations of a set of models on one page: figures 2, 3 and 4 of the paper, with their tables.
 
-Reads    folders of loss_by_position.py, jglue.py and rakuda_judge.py or rakuda_report.py; those that are there
+Reads    folders of loss_by_position.py, jglue.py and rakuda_judge.py or rakuda_report.py; those that are there;
+         with --stages, the folders of recipes, so that the page tells the way that led to the models, too
 Writes   <output_dir>/report.html, report.json, run.json; a table to the terminal
 
 Tiny     python evaluation/report.py                       what the tiny presets of those commands have left
@@ -11,8 +12,8 @@ A model is one row if it has the same label everywhere. docs/evaluation.md and d
 
 from pathlib import Path
 
-from nec13b.evaluation_report import PAGE_NAME, ReportConfig, summary_text, write_report
 from nec13b.recipe_config import parse_recipe_config, run_recipe
+from nec13b.report.evaluation_report import PAGE_NAME, ReportConfig, summary_text, write_report
 from nec13b.run_record import RunRecord
 
 

@@ -1,5 +1,6 @@
 """The page of all evaluations, as a user makes it."""
 
+import functools
 import json
 import runpy
 import sys
@@ -35,19 +36,23 @@ def results(tmp_path):
 
 
 @pytest.fixture
-def report(root, monkeypatch, capfd, tmp_path):
-    """Runs the command; its status and what it said."""
+def run(root, monkeypatch, capfd, tmp_path):
+    """Runs a command of the repository; its status and what it said."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*flags):
-        script = root / "evaluation" / "report.py"
-        monkeypatch.setattr(sys, "argv", [str(script), *map(str, flags)])
+    def run_it(script, *flags):
+        monkeypatch.setattr(sys, "argv", [str(root / script), *map(str, flags)])
         with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(script), run_name="__main__")
+            runpy.run_path(str(root / script), run_name="__main__")
         said = capfd.readouterr()
         return ended.value.code, said.out + said.err
 
-    return run
+    return run_it
+
+
+@pytest.fixture
+def report(run):
+    return functools.partial(run, "evaluation/report.py")
 
 
 def test_models_of_one_label_are_one_row(report, results, tmp_path):
@@ -80,6 +85,50 @@ def test_two_folders_of_one_evaluation_stay_apart(report, results, tmp_path):
     assert status == 0, said
     found = json.loads((tmp_path / "runs" / "report" / "report.json").read_text())["chat"]
     assert [round(value["mean"]) for value in found.values()] == [75, 100]
+
+
+def test_the_stages_stand_before_the_evaluations(run, report, results, tmp_path):
+    """Records as the recipes write them, of judgements and preferences; the training's is shortened by hand."""
+    for name, flags in (
+        ("annotate_preferences", ["--take_in", "sample", "--output_dir", "way/annotation"]),
+        ("prepare_preferences", ["--preferences", "way/annotation", "--output_dir", "way/preferences"]),
+    ):
+        status, said = run(f"recipes/{name}.py", *flags)
+        assert status == 0, said
+    (tmp_path / "way" / "base").mkdir()
+    record = {"stage": "pretrain", "counts": {"parameters": 1234567}, "timings_seconds": {"total": 3725},
+              "metrics": {"held_out_loss": {"ja": 2.5}, "held_out_loss_at_start": {"ja": 8.25}}}  # fmt: skip
+    (tmp_path / "way" / "base" / "run.json").write_text(json.dumps(record))
+    (tmp_path / "way" / "base" / "samples.md").write_text("<b>昔々")
+    (tmp_path / "way" / "base" / "loss.png").write_bytes(b"\x89PNG")
+    stages = ["way/base", "way/annotation", "way/preferences"]
+    status, said = report("--results", results[2], "--stages", *stages, "--output_dir", "way/report", "--title", "A<b>")
+    assert status == 0, said
+    page = (tmp_path / "way" / "report" / "report.html").read_text()
+    assert "<h1>A&lt;b&gt;</h1>" in page
+    assert page.index("Pre-training") < page.index("Judgements") < page.index("Preferences") < page.index("Rakuda")
+    for shown in ("1,234,567", "1 h 02 min", "8.250", "2.500", "&lt;b&gt;昔々", 'href="../annotation/report.html"'):
+        assert shown in page
+    assert page.count("data:image/png") == 2
+
+
+def test_stages_alone_will_do(report, tmp_path):
+    folder = tmp_path / "clean"
+    folder.mkdir()
+    counts = {"read": {"documents": 8}, "funnel": [{"step": "language", "documents": 2, "left": 6}]}
+    (folder / "run.json").write_text(json.dumps({"stage": "clean_corpus", "counts": counts}))
+    status, said = report("--stages", folder)
+    assert status == 0, said
+    page = (tmp_path / "runs" / "report" / "report.html").read_text()
+    assert "width: 75.000%" in page
+    assert "Another language" in page
+
+
+def test_a_stage_without_a_record_is_refused_in_one_line(report, results, tmp_path):
+    status, said = report("--results", *results, "--stages", tmp_path / "nowhere")
+    assert status == 2
+    assert "nowhere" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("flags", [[], ["--models", "x"], ["--results", "broken"]])

@@ -71,3 +71,12 @@ def test_mistakes_are_one_line(run_recipe, monkeypatch, tmp_path, flags, said):
     assert outcome.status == 2
     assert said in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_recorded_judgements_of_the_sample_become_preferences(run_recipe, tmp_path):
+    done = run_recipe("annotate_preferences", "--take_in", "sample", "--output_dir", tmp_path / "annotation")
+    assert done.status == 0, done.out + done.err
+    assert "24 judgements taken in; 0 were known, 0 are of no pair here" in done.out
+    assert "20 of 20 judgements, 9 preferences" in done.out  # two pairs are checks, on one people differ
+    again = run_recipe("annotate_preferences", "--take_in", "sample", "--output_dir", tmp_path / "annotation")
+    assert "0 judgements taken in; 24 were known" in again.out

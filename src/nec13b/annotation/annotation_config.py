@@ -53,7 +53,9 @@ class AnnotatePreferencesConfig(AdjudicationRule):
     )
     take_in: str = field(
         default="",
-        metadata={"help": "Take in judgements made elsewhere (judgements.jsonl, Argilla, Label Studio) and end."},
+        metadata={
+            "help": "Take in judgements made elsewhere (judgements.jsonl, Argilla, Label Studio; sample) and end."
+        },
     )
 
     def __post_init__(self):

@@ -25,7 +25,7 @@ from ..run_record import write_json
 from .argilla_records import judgements_of_records, records
 from .campaign import RECORDED, STRANGE, Campaign
 from .label_studio_tasks import LABELING_CONFIG, judgements_of_tasks, tasks
-from .pair_questions import judgement_of, right_answer
+from .pair_questions import SAMPLE, judgement_of, right_answer
 
 FORMATS = ("jsonl", "datasets", "argilla", "label_studio")
 PREFERENCES_NAME = "preferences.jsonl"
@@ -86,11 +86,13 @@ def write_export(kind: str, folder: Path, campaign: Campaign, rule: Adjudication
 
 
 def judgements_of_file(path: Path) -> list[Judgement]:
-    """The judgements of a file: JSONL as `judgements.jsonl`, Argilla's records, or Label Studio's tasks.
+    """The judgements of a file: JSONL as `judgements.jsonl`, Argilla's records, Label Studio's tasks; or `sample`.
 
     Raises:
         InputError: it cannot be read, or holds none of these.
     """
+    if str(path) == SAMPLE:
+        path = Path(__file__).with_name(SAMPLE) / JUDGEMENTS_NAME
     if path.suffix == ".jsonl":
         return read_judgements(path)
     try:

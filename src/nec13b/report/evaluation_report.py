@@ -1,21 +1,23 @@
-"""All evaluations of a set of models on one page: figures 2, 3 and 4 of the paper with their tables.
+"""All evaluations of a set of models on one page: figures 2, 3 and 4 of the paper with their tables; and, if so wanted,
+the stages that led there.
 
 It reads what `evaluation/loss_by_position.py`, `jglue.py` and `rakuda_judge.py` (or `rakuda_report.py`) have written,
 and measures nothing itself. A model is the same in all of them if it has the same label.
 """
 
-import base64
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import html_page
-from .errors import InputError
-from .japanese_font import columns_of
-from .run_record import read_json, write_json
+from .. import html_page
+from ..errors import InputError
+from ..japanese_font import columns_of
+from ..run_record import read_json, write_json
+from .stage_summary import StageSummary, picture_of, stage_summary
 
-TEMPLATE, PAGE_NAME, RESULT_NAME = "evaluation_page.html.j2", "report.html", "report.json"
+TEMPLATE, PAGE_NAME, RESULT_NAME = "report_page.html.j2", "report.html", "report.json"
 # By the file of results: the figure beside it, and the command that writes both.
 POSITIONS, JGLUE, RAKUDA = "loss_by_position.json", "jglue.json", "rakuda.json"
 FIGURES = {POSITIONS: "loss_by_position.png", JGLUE: "jglue.png", RAKUDA: "win_rates.png"}
@@ -28,7 +30,7 @@ COMMANDS = {
 
 @dataclass
 class ReportConfig:
-    """One page of all evaluations of a set of models."""
+    """One page of all evaluations of a set of models, and of the stages that made them."""
 
     results: list[str] = field(
         default_factory=list,
@@ -39,6 +41,14 @@ class ReportConfig:
     models: list[str] = field(
         default_factory=list, metadata={"help": "Labels for the table of all, in this order. Default: all."}
     )
+    stages: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Folders of recipes, in the order of the page: what each made, in what time, with its pictures."
+        },
+    )
+    title: str = field(default="Evaluation", metadata={"help": "Heading of the page."})
+    note: str = field(default="", metadata={"help": "What a reader should know first; an empty line parts paragraphs."})
     output_dir: str = field(default="runs/report", metadata={"help": "Folder that the page goes to."})
 
 
@@ -66,9 +76,13 @@ def write_report(config: ReportConfig) -> dict[str, Any]:
         The content of `report.json`: for each model, its headline in each evaluation.
 
     Raises:
-        InputError: no results are found, a label is unknown, or a file is of another make.
+        InputError: no results are found, a stage has no record, a label is unknown, or a file is of another make.
     """
+    stages = [stage_summary(Path(folder)) for folder in config.stages]
     evaluations = read_evaluations(config.results)
+    if not evaluations and not stages:
+        where = ", ".join(config.results) or "no folder, as --results is empty"
+        raise InputError(f"no results lie in {where}; {', '.join(COMMANDS.values())} make some")
     try:
         columns = [
             {**column, "folder": evaluation.folder} for evaluation in evaluations for column in _columns(evaluation)
@@ -88,32 +102,32 @@ def write_report(config: ReportConfig) -> dict[str, Any]:
     output = Path(config.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / RESULT_NAME, summary)
-    values = {"evaluations": evaluations, "columns": columns, "labels": labels, "commands": COMMANDS}
-    html_page.write_page(output / PAGE_NAME, Path(__file__).with_name(TEMPLATE), values, cell=cell, ranges=_ranges)
+    values = {
+        "title": config.title, "note": config.note.split("\n\n") if config.note else [], "stages": stages,
+        "seconds": sum(stage.seconds for stage in stages), "links": _links(stages, output),
+        "evaluations": evaluations, "columns": columns, "labels": labels, "commands": COMMANDS,
+    }  # fmt: skip
+    filters = {"cell": cell, "ranges": _ranges, "duration": duration, "figure": figure}
+    html_page.write_page(output / PAGE_NAME, Path(__file__).with_name(TEMPLATE), values, **filters)
     return summary
 
 
 def read_evaluations(folders: Sequence[str]) -> list[Evaluation]:
-    """The results that lie in folders, in the order of the paper's figures.
-
-    Raises:
-        InputError: there are none.
-    """
+    """The results that lie in folders, in the order of the paper's figures."""
     found = []
     for name, figure in FIGURES.items():
         for folder in map(Path, folders):
             if (folder / name).is_file():
                 picture = folder / figure
-                data = base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else ""
+                data = picture_of(picture) if picture.is_file() else ""
                 found.append(Evaluation(name, folder, read_json(folder / name, COMMANDS[name]), data))
-    if not found:
-        where = ", ".join(map(str, folders)) or "no folder, as --results is empty"
-        raise InputError(f"no results lie in {where}; {', '.join(COMMANDS.values())} make some")
     return found
 
 
 def summary_text(summary: dict[str, dict[str, Any]]) -> str:
     """The table of all models, for a terminal."""
+    if not summary:
+        return ""
     width = max(map(columns_of, summary)) + 2
     names = list(next(iter(summary.values())))
     rows = {
@@ -135,6 +149,24 @@ def cell(value: dict[str, Any] | None, digits: int = 1) -> str:
         return ""
     said = f"{value['mean']:.{digits}f}"
     return said if value.get("low") is None else f"{said} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `12 s`, `3 min 05 s`, `2 h 10 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def figure(value: float) -> str:
+    """A count with commas, a measure with three digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def _links(stages: list[StageSummary], output: Path) -> dict[Path, str]:
+    """Where the pages of the stages lie, seen from this one, so that the whole folder can be moved."""
+    return {stage.page: Path(os.path.relpath(stage.page, output)).as_posix() for stage in stages if stage.page}
 
 
 def _columns(evaluation: Evaluation) -> list[dict[str, Any]]:
