@@ -61,9 +61,9 @@ def main() -> None:
     differ = f" These differ: {', '.join(f'`{name}`' for name in different)}." if different else ""
     body = (
         f"`python benchmarks/demo_interrupted.py --kills {arguments.kills}` on {machine()}. The whole demo took "
-        f"{seconds / 60:.1f} minutes; after the last kill it took {last / 60:.1f} more. Of "
-        f"{same + len(different)} files that the two left, {same} are the same: weights, tokens and texts byte for byte, pictures pixel for pixel, "
-        f"records and tables but for times and paths.{differ}\n\n"
+        f"{seconds / 60:.1f} minutes; after the last kill it took {last / 60:.1f} more. Of {same + len(different)} "
+        f"files that the two left, {same} are the same: weights, tokens and texts byte for byte, pictures pixel for "
+        f"pixel, records and tables but for times and paths.{differ}\n\n"
     )
     write_section("The demo, killed", body + table(["kill", "after s", "at work on"], rows))
 
