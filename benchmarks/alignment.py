@@ -6,6 +6,9 @@ python benchmarks/alignment.py --preferences ../shared/data/preference_sample/en
 python benchmarks/alignment.py ... --quick
     two seeds on a few pairs, in a folder of its own: to see that everything works; the section goes there too
 
+python benchmarks/alignment.py --preferences ../shared/data/preference_sample/translation_ja_en.jsonl.gz --dpo_only
+    DPO alone on other pairs; writes the section "Alignment: translation_ja_en"
+
 The budget is the number of answers that a policy takes gradients from: both of each pair in every epoch of DPO, and as
 many answers of its own in RLOO, whose reward model comes on top. What is there is not made again, so an interrupted run
 goes on. Writes the section "Alignment" of RESULTS.md and docs/images/alignment_benchmark.png.
@@ -61,10 +64,13 @@ def main() -> None:
     parser.add_argument("--reward_learning_rate", type=float, default=5e-4)
     parser.add_argument("--rloo_learning_rate", type=float, default=2e-4)
     parser.add_argument("--rloo_beta", type=float, default=0.05)
-    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True, help="mixed precision")
+    parser.add_argument(
+        "--bf16", action=argparse.BooleanOptionalAction, default=False, help="mixed precision, where the machine has it"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, of one thread each")
     parser.add_argument("--output_dir", default="runs/alignment")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--dpo_only", action="store_true", help="no reward model, and no method that follows it")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.output_dir += "_quick"
@@ -80,15 +86,27 @@ def main() -> None:
         for done in [pool.submit(align, arguments, output, base, seed) for seed in arguments.seeds]:
             done.result()
     outcome = measure(arguments, output, base, held_out)
-    draw(output / FIGURE.name if arguments.quick else FIGURE, outcome)
     body = section(outcome, said_of_settings(arguments, len(train), len(held_out)))
-    names = " ".join(Path(path).name for path in arguments.preferences)
     head = (
-        f"`python benchmarks/alignment.py --preferences {names}{' --quick' * arguments.quick}` on {machine()}; this "
-        f"call took {(time.monotonic() - started) / 60:.0f} minutes.\n\n"
+        f"`python benchmarks/alignment.py {said_of_command(parser, arguments)}` on {machine()}, {arguments.jobs} trainings "
+        f"at a time; this call took {(time.monotonic() - started) / 60:.0f} minutes.\n\n"
     )
-    picture = f"\n\n![what became of each run]({'' if arguments.quick else '../docs/images/'}{FIGURE.name})"
-    write_section("Alignment", head + body + picture, output / "RESULTS.md" if arguments.quick else PATH)
+    title, picture = "Alignment", ""
+    if arguments.dpo_only:
+        title += f": {Path(arguments.preferences[0]).name.split('.')[0]}"
+    else:
+        draw(output / FIGURE.name if arguments.quick else FIGURE, outcome)
+        picture = f"\n\n![what became of each run]({'' if arguments.quick else '../docs/images/'}{FIGURE.name})"
+    write_section(title, head + body + picture, output / "RESULTS.md" if arguments.quick else PATH)
+
+
+def said_of_command(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
+    """The flags that are not the default, files by their names."""
+    said = [f"--preferences {' '.join(Path(path).name for path in arguments.preferences)}"]
+    for name, value in vars(arguments).items():
+        if name not in ("preferences", "output_dir", "jobs") and value != parser.get_default(name):
+            said.append(f"--{name}" if value is True else f"--{name} {value}")
+    return " ".join(said)
 
 
 def claim_settings(output: Path, arguments: argparse.Namespace) -> None:
@@ -156,6 +174,8 @@ def align(arguments: argparse.Namespace, output: Path, base: Path, seed: int) ->
         "save_strategy": "no", "output_dir": str(output / f"dpo-{seed}"),
     })  # fmt: skip
     run(output / f"dpo-{seed}", [ROOT / "recipes" / "align.py", "--config", config])
+    if arguments.dpo_only:
+        return
     online = [Path(__file__).with_name("online_alignment.py")]
     shared = ["--base", base, "--pairs", train, "--rank", arguments.rank, "--max_length", arguments.max_length,
               "--max_new_tokens", arguments.max_new_tokens, *(["--bf16"] if arguments.bf16 else [])]  # fmt: skip
@@ -193,8 +213,9 @@ def measure(arguments: argparse.Namespace, output: Path, base: Path, held_out: l
         return measured(path, adapter, base, tokenizer, held_out, prompts, arguments.max_new_tokens)
 
     start = measures(output / "start.json", None)
-    runs: dict[str, list[Run]] = {arm: [] for arm in POLICIES}
-    for arm, policy in POLICIES.items():
+    policies = {arm: policy for arm, policy in POLICIES.items() if policy == "dpo" or not arguments.dpo_only}
+    runs: dict[str, list[Run]] = {arm: [] for arm in policies}
+    for arm, policy in policies.items():
         for seed in arguments.seeds:
             folder = output / f"{policy}-{seed}"
             parts = [folder] if policy == "dpo" else [output / f"reward-{seed}", folder]
@@ -206,7 +227,9 @@ def measure(arguments: argparse.Namespace, output: Path, base: Path, held_out: l
                 max(cost["peak_bytes"] for cost in costs), all(result["finite"] for result in results),
             ))  # fmt: skip
     answers = {"start": start["answers"]}
-    for arm, policy in POLICIES.items():
+    if arguments.dpo_only:
+        return Outcome(start, runs, policies, {}, {})
+    for arm, policy in policies.items():
         answers |= {f"{policy}-{run.seed}": run.measures["answers"] for run in runs[arm]}
     said = {
         seed: judged_by_reward_model(
@@ -216,7 +239,7 @@ def measure(arguments: argparse.Namespace, output: Path, base: Path, held_out: l
         for seed in arguments.seeds
     }  # fmt: skip
     return Outcome(
-        start, runs, POLICIES, {seed: found["accuracy"] for seed, found in said.items()},
+        start, runs, policies, {seed: found["accuracy"] for seed, found in said.items()},
         {seed: found["rewards"] for seed, found in said.items()},
     )  # fmt: skip
 
@@ -226,14 +249,19 @@ def said_of_settings(arguments: argparse.Namespace, pairs: int, held_out: int) -
     answers = 2 * pairs * arguments.epochs
     epochs = "one epoch" if arguments.epochs == 1 else f"{arguments.epochs} epochs"
     name = arguments.base.name if arguments.base else "SmolLM2-135M-Instruct"
-    return (
+    said = (
         f"{name} with LoRA of rank {arguments.rank}, {pairs} pairs to train on and {held_out} held out, "
         f"of at most {arguments.max_length} tokens. **DPO** (`recipes/align.py`, sigmoid, beta {arguments.dpo_beta:g}, "
-        f"learning rate {arguments.dpo_learning_rate:g}): {epochs}. **The reward model** "
-        f"(`RewardTrainer`, learning rate {arguments.reward_learning_rate:g}): as many epochs of the same pairs; then "
-        f"**RLOO** (`RLOOTrainer`, beta {arguments.rloo_beta:g}, learning rate {arguments.rloo_learning_rate:g}, "
-        f"4 answers a prompt) on their prompts. The budget is the same number of answers to learn from: {answers:,} "
-        f"of the pairs in DPO, {answers:,} of its own in RLOO, at most {arguments.max_new_tokens} tokens each."
+        f"learning rate {arguments.dpo_learning_rate:g}): {epochs}."
+    )
+    if arguments.dpo_only:
+        return said
+    return said + (
+        f" **The reward model** (`RewardTrainer`, learning rate {arguments.reward_learning_rate:g}): as many epochs of "
+        f"the same pairs; then **RLOO** (`RLOOTrainer`, beta {arguments.rloo_beta:g}, learning rate "
+        f"{arguments.rloo_learning_rate:g}, 4 answers a prompt) on their prompts. The budget is the same number of "
+        f"answers to learn from: {answers:,} of the pairs in DPO, {answers:,} of its own in RLOO, at most "
+        f"{arguments.max_new_tokens} tokens each."
     )
 
 

@@ -72,17 +72,23 @@ def section(outcome: Outcome, settings: str) -> str:
     rows.append(["collapsed runs", "", *(f"{sum(of)} of {len(of)}" for of in collapsed)])
     accuracies = list(outcome.accuracies.values())
     seeds = len(outcome.runs[arms[0]])
+    judges, above = "", ""
+    if accuracies:
+        share = _mean_and_spread(accuracies, "{:.1%}")
+        judges = f"The reward models prefer the chosen answer of {share} of the held-out pairs. "
+        above = (
+            " Answers above the start model's are those that reward models of the other seeds put above its answer to "
+            "the same prompt."
+        )
     return (
         f"{settings}\n\n"
         f"Mean over {seeds} seeds, and the standard deviation between them. The implicit reward of a policy is the "
         "log-probability of an answer less the start model's. A divergence is taken over the whole vocabulary along "
-        "answers that the policy sampled. Answers above the start model's are those that reward models of the other "
-        "seeds put above its answer to the same prompt.\n\n"
+        f"answers that the policy sampled.{above}\n\n"
         + table(["", "start", *arms], rows)
-        + f"\n\nThe reward models prefer the chosen answer of {_mean_and_spread(accuracies, '{:.1%}')} of the held-out "
-        f"pairs. A run counts as collapsed where its answers have under {SHORTEST:.0%} of the start model's tokens or "
-        f"{LEAST_VARIED:.0%} of its different pairs of words, where they repeat {100 * MOST_REPEATED:.0f} points more, "
-        "or where a loss is no number.\n\n"
+        + f"\n\n{judges}A run counts as collapsed where its answers have under {SHORTEST:.0%} of the start model's "
+        f"tokens or {LEAST_VARIED:.0%} of its different pairs of words, where they repeat {100 * MOST_REPEATED:.0f} points "
+        "more, or where a loss is no number.\n\n"
         + table(
             ["run", "seed", "implicit", "above start", "divergence", "tokens", "collapsed"],
             [_row_of_run(outcome, arm, run) for arm in arms for run in outcome.runs[arm]],
