@@ -88,8 +88,8 @@ def main() -> None:
     outcome = measure(arguments, output, base, held_out)
     body = section(outcome, said_of_settings(arguments, len(train), len(held_out)))
     head = (
-        f"`python benchmarks/alignment.py {said_of_command(parser, arguments)}` on {machine()}, {arguments.jobs} trainings "
-        f"at a time; this call took {(time.monotonic() - started) / 60:.0f} minutes.\n\n"
+        f"`python benchmarks/alignment.py {said_of_command(parser, arguments)}` on {machine()}, {arguments.jobs} "
+        f"trainings at a time; this call took {(time.monotonic() - started) / 60:.0f} minutes.\n\n"
     )
     title, picture = "Alignment", ""
     if arguments.dpo_only:

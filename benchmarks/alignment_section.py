@@ -87,8 +87,8 @@ def section(outcome: Outcome, settings: str) -> str:
         f"answers that the policy sampled.{above}\n\n"
         + table(["", "start", *arms], rows)
         + f"\n\n{judges}A run counts as collapsed where its answers have under {SHORTEST:.0%} of the start model's "
-        f"tokens or {LEAST_VARIED:.0%} of its different pairs of words, where they repeat {100 * MOST_REPEATED:.0f} points "
-        "more, or where a loss is no number.\n\n"
+        f"tokens or {LEAST_VARIED:.0%} of its different pairs of words, where they repeat {100 * MOST_REPEATED:.0f} "
+        "points more, or where a loss is no number.\n\n"
         + table(
             ["run", "seed", "implicit", "above start", "divergence", "tokens", "collapsed"],
             [_row_of_run(outcome, arm, run) for arm in arms for run in outcome.runs[arm]],
