@@ -30,7 +30,8 @@ def draw_loss_curve(
         path: a PNG file.
         log_history: what Trainer logged.
         tokens_per_batch: tokens in a step; None counts steps.
-        vocab_size: tokens of the vocabulary, to mark the loss of a uniform guess; None leaves that out.
+        vocab_size: tokens of the vocabulary, to mark the loss of a uniform guess where the run began near it; None
+            leaves that out.
         unit: what the loss is called.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -45,13 +46,15 @@ def draw_loss_curve(
     def place(step):
         return step * tokens_per_batch / scale if tokens_per_batch else step
 
-    if vocab_size:
+    held_out = held_out_curves(log_history)
+    highest = max([v for _, v in points] + [v for curve in held_out.values() for _, v in curve], default=0)
+    if vocab_size and highest > 0.9 * math.log(vocab_size):  # a model that goes on would shrink to a flat line below
         axes.axhline(math.log(vocab_size), color="0.6", linestyle=":", linewidth=1)
         label = f"uniform guess, ln {vocab_size:,}"
         axes.text(place(last), math.log(vocab_size), label, ha="right", va="bottom", color="0.4", fontsize=8)
     if points:
         axes.plot([place(s) for s, _ in points], [v for _, v in points], color="0.72", linewidth=0.8, label="training")
-    for domain, curve in sorted(held_out_curves(log_history).items()):
+    for domain, curve in sorted(held_out.items()):
         axes.plot(
             [place(s) for s, _ in curve], [v for _, v in curve],
             color=COLOURS.get(domain), marker="o", markersize=3, linewidth=1.6,
