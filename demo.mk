@@ -5,8 +5,8 @@ TINY_EVALUATION := evaluation/configs/tiny
 RUN := $(BIN)/python
 LAUNCH := $(BIN)/accelerate launch --quiet --config_file accelerate_configs/cpu.yaml --num_cpu_threads_per_process 1
 STAGES := dirty quality clean tokenizer packed base long dialogues chat amplified candidates annotation preferences \
-    aligned export
-EVALUATIONS := loss_by_position jglue rakuda side_by_side
+    aligned export side_by_side
+FIGURES := loss_by_position jglue rakuda
 
 .PHONY: demo
 demo: $(DEMO)/report/run.json
@@ -86,7 +86,7 @@ $(DEMO)/export/run.json: $(DEMO)/aligned/run.json $(TINY)/export.yaml
 # --- evaluation, section 6: figures 2, 3 and 4
 
 $(DEMO)/loss_by_position/run.json: $(DEMO)/long/run.json $(TINY_EVALUATION)/loss_by_position.yaml
-	$(RUN) evaluation/loss_by_position.py --models before=$(DEMO)/base/model after=$(DEMO)/long/model \
+	$(RUN) evaluation/loss_by_position.py --models base=$(DEMO)/base/model long=$(DEMO)/long/model \
 	    --tokens $(DEMO)/packed/tokens --output_dir $(@D)
 	@touch $@
 
@@ -106,7 +106,7 @@ $(DEMO)/side_by_side/run.json: $(DEMO)/aligned/run.json $(TINY_EVALUATION)/side_
 
 # --- one page of all of it
 
-$(DEMO)/report/run.json: $(STAGES:%=$(DEMO)/%/run.json) $(EVALUATIONS:%=$(DEMO)/%/run.json) $(TINY_EVALUATION)/demo_report.yaml
+$(DEMO)/report/run.json: $(STAGES:%=$(DEMO)/%/run.json) $(FIGURES:%=$(DEMO)/%/run.json) $(TINY_EVALUATION)/demo_report.yaml
 	$(RUN) evaluation/report.py --config $(TINY_EVALUATION)/demo_report.yaml --output_dir $(@D) \
-	    --results $(EVALUATIONS:%=$(DEMO)/%) --stages $(STAGES:%=$(DEMO)/%) $(DEMO)/side_by_side
+	    --results $(FIGURES:%=$(DEMO)/%) --stages $(STAGES:%=$(DEMO)/%)
 	@touch $@

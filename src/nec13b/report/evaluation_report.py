@@ -160,8 +160,10 @@ def duration(seconds: float) -> str:
 
 
 def figure(value: float) -> str:
-    """A count with commas, a measure with three digits."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+    """A count with commas, a measure with three digits, or, where these would be zeros, with a power of ten."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def _links(stages: list[StageSummary], output: Path) -> dict[Path, str]:

@@ -203,9 +203,31 @@ def _of_accuracy(record: StageRecord) -> list[tuple[str, Any]]:
     ]
 
 
+def _of_export(record: StageRecord) -> list[tuple[str, Any]]:
+    return [
+        (f"largest difference of a logit, {form}", max(row["difference"] for row in rows))
+        for form, rows in record.get("metrics", default={}).items() if rows
+    ]  # fmt: skip
+
+
+def _of_comparison(record: StageRecord) -> list[tuple[str, Any]]:
+    measured = {
+        f"{words}, {model}": values["shape"][name]
+        for words, name in (("tokens of an answer", "tokens"), ("answers that end", "ended"),
+                            ("repetition within an answer", "repetition"))
+        for model, values in record.get("metrics", "answers", default={}).items()
+    }  # fmt: skip
+    for model, values in record.get("metrics", "difference", default={}).items():
+        accuracy = (values.get("implicit_accuracy") or {}).get("value")
+        measured[f"held-out pairs whose margin grew, {model}"] = accuracy
+    return list(measured.items())
+
+
 MORE_NUMBERS: dict[str, Callable[[StageRecord], list[tuple[str, Any]]]] = {
     "dirty_corpus": _of_dirt,
     "train_tokenizer": _of_removal,
     "pack_tokens": _of_streams,
     "align": _of_accuracy,
+    "export": _of_export,
+    "side_by_side": _of_comparison,
 }
