@@ -1,12 +1,25 @@
 """JGLUE's files, whole and damaged."""
 
+import functools
 import gzip
+import http.server
 import json
+import shutil
+import threading
 
 import pytest
 
 from nec13b.errors import InputError
-from nec13b.jglue.questions import JCQA, JSQUAD, identity, question_files, read_jcqa, read_jsquad, read_questions
+from nec13b.jglue.questions import (
+    JCQA,
+    JSQUAD,
+    SAMPLE_FOLDER,
+    identity,
+    question_files,
+    read_jcqa,
+    read_jsquad,
+    read_questions,
+)
 
 
 def test_the_sample_has_ten_questions_of_each():
@@ -54,8 +67,6 @@ def test_rows_of_the_hub_are_those_of_the_files(monkeypatch):
     """The Hub's copies have answers as one mapping of lists; this was tried on rows of that form, not on the Hub."""
     import datasets
 
-    from nec13b.jglue.questions import SAMPLE_FOLDER
-
     rows = {}
     for split, file in (("validation", "valid"), ("train", "train")):
         data = json.loads((SAMPLE_FOLDER / f"jsquad-sample-{file}.json").read_text("utf-8"))["data"]
@@ -69,6 +80,40 @@ def test_rows_of_the_hub_are_those_of_the_files(monkeypatch):
     of_hub, of_files = read_questions(JSQUAD, revision="abc"), read_questions(JSQUAD, "sample")
     assert (of_hub.asked, of_hub.pool) == (of_files.asked, of_files.pool)
     assert of_hub.pool_from == "sbintuitions/JSQuAD@abc:train"
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A server with the sample's files under the names of JGLUE's repository; its address."""
+    for name in (JSQUAD, JCQA):
+        for split in ("valid", "train"):
+            folder = tmp_path / "served" / f"{name}-v1.1"
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(SAMPLE_FOLDER / f"{name}-sample-{split}.json", folder / f"{split}-v1.1.json")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{{name}}-v1.1/{{split}}-v1.1.json"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("name", [JSQUAD, JCQA])
+def test_where_the_hub_has_nothing_the_files_of_the_repository_are_taken(name, repository, monkeypatch, tmp_path):
+    import datasets
+
+    def nothing_there(*_, **__):
+        raise FileNotFoundError("no such data set")
+
+    monkeypatch.delenv("NEC13B_JGLUE", raising=False)
+    monkeypatch.setattr(datasets, "load_dataset", nothing_there)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "DOWNLOADED_DATASETS_PATH", str(tmp_path / "downloads"))
+    monkeypatch.setattr("nec13b.jglue.questions.RAW_FILES", repository)
+    found, sample = read_questions(name), read_questions(name, "sample")
+    assert (found.asked, found.pool) == (sample.asked, sample.pool)
+    assert found.pool_from.endswith(f"{name}-v1.1/train-v1.1.json")
+    with pytest.raises(InputError, match="abc"):  # a commit of the Hub's copy is not another thing
+        read_questions(name, revision="abc")
 
 
 GOOD = {"q_id": 1, "question": "問い", **{f"choice{i}": str(i) for i in range(5)}, "label": 2}

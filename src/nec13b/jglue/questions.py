@@ -1,4 +1,5 @@
-"""The questions of JSQuAD and JCommonsenseQA, of JGLUE's own files, the Hub's parquet copies, or the built-in sample.
+"""The questions of JSQuAD and JCommonsenseQA: of JGLUE's own files on this machine, of the Hub's parquet copies, of the
+files in JGLUE's repository where the Hub has none, or of the built-in sample.
 
 JGLUE's files are read as they are published (`train-v1.1.json`, gzip or not), without any loading script. Whoever wants
 the examples of 2023 takes them of the tag v1.1.0, since v1.3 has other JSQuAD training questions:
@@ -21,11 +22,14 @@ SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
 JSQUAD, JCQA = "jsquad", "jcommonsenseqa"
 HUB_NAMES = {JSQUAD: "sbintuitions/JSQuAD", JCQA: "sbintuitions/JCommonsenseQA"}
+# The release of 2023, whose training questions the harnesses of that year drew their examples from.
+RAW_FILES = "https://raw.githubusercontent.com/yahoojapan/JGLUE/v1.1.0/datasets/{name}-v1.1/{split}-v1.1.json"
 # What `identity` says of the validation questions of JGLUE. The files are the same in all releases from v1.0 to v1.3.
 KNOWN = {
     "5a5e23fb5a0827a8": "JSQuAD's validation questions, v1.0 to v1.3",
     "d9a9cf6b9d1c2300": "JCommonsenseQA's validation questions, v1.0 to v1.3",
 }
+OWN_FOLDER = f"name a folder of JGLUE's files by the setting jglue or ${FOLDER_VARIABLE}"
 Row = dict[str, Any]
 
 
@@ -53,11 +57,12 @@ def read_questions(name: str, folder: str | None = None, revision: str | None = 
 
     Args:
         name: `jsquad` or `jcommonsenseqa`.
-        folder: of JGLUE's files, or `sample`; None takes what NEC13B_JGLUE names, and without it the Hub.
+        folder: of JGLUE's files, or `sample`; None takes what NEC13B_JGLUE names, without it the Hub's copies, and
+            where these cannot be had and no commit was asked for, the files of JGLUE's repository.
         revision: commit of the Hub's copy.
 
     Raises:
-        InputError: a file is missing, doubled or damaged, or the Hub cannot be reached.
+        InputError: a file is missing, doubled or damaged, or neither Hub nor repository can be reached.
     """
     folder = folder or os.environ.get(FOLDER_VARIABLE) or None
     splits = _of_hub(name, revision) if folder is None else _of_folder(name, folder)
@@ -126,13 +131,32 @@ def _of_hub(name: str, revision: str | None) -> dict[str, tuple[list[Row], str]]
         try:
             rows = list(load_dataset(hub_name, split=theirs, revision=revision))
         except Exception as error:  # the Hub's client raises many kinds: no network, no such data set, no such split
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(
-                f"cannot load {place} from the Hub ({type(error).__name__}: {reason}); name a folder of JGLUE's files "
-                f"by the setting jglue or ${FOLDER_VARIABLE}"
-            ) from error
+            reason = f"cannot load {place} from the Hub ({_said(error)})"
+            if revision:
+                raise InputError(f"{reason}; {OWN_FOLDER}") from error
+            return _of_repository(name, reason)
         found[split] = ([row_of(row, f"{place} row {n}") for n, row in enumerate(rows, 1)], place)
     return found
+
+
+def _of_repository(name: str, why: str) -> dict[str, tuple[list[Row], str]]:
+    """The files of JGLUE's repository; datasets keeps them among its downloads."""
+    from datasets import DownloadManager
+
+    reader: Callable[[Path], list[Row]] = {JSQUAD: read_jsquad, JCQA: read_jcqa}[name]
+    found = {}
+    for split in ("valid", "train"):
+        address = RAW_FILES.format(name=name, split=split)
+        try:
+            path = DownloadManager().download(address)
+        except Exception as error:  # as many kinds as the Hub's
+            raise InputError(f"{why}, nor {address} ({_said(error)}); {OWN_FOLDER}") from error
+        found[split] = (reader(Path(path)), address)
+    return found
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def read_jsquad(path: Path) -> list[Row]:
