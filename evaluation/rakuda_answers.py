@@ -16,13 +16,14 @@ from pathlib import Path
 
 from nec13b.errors import InputError
 from nec13b.rakuda.answer_generation import answer_questions, answers_text
+from nec13b.rakuda.dry_run import answers_dry_run
 from nec13b.rakuda.rakuda_config import RakudaAnswersConfig
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
 
 
 def main() -> None:
-    config = parse_recipe_config(RakudaAnswersConfig, __file__)
+    config = parse_recipe_config(RakudaAnswersConfig, __file__, dry_run=answers_dry_run)
     record = RunRecord("rakuda_answers", config, config.seed)
     account = answer_questions(config)
     record.update("counts", **account)

@@ -20,6 +20,7 @@ from pathlib import Path
 from nec13b.augmentation.augmentation import augment_dialogues
 from nec13b.augmentation.augmentation_config import AugmentDialoguesConfig
 from nec13b.augmentation.augmentation_report import accounts_text, mean_score
+from nec13b.augmentation.dry_run import augmentation_dry_run
 from nec13b.dialogues.dialogue_sources import parse_dialogue_sources
 from nec13b.dialogues.row_sources import sources_identity
 from nec13b.errors import InputError
@@ -28,7 +29,7 @@ from nec13b.run_record import RunRecord
 
 
 def main() -> None:
-    config = parse_recipe_config(AugmentDialoguesConfig, __file__)
+    config = parse_recipe_config(AugmentDialoguesConfig, __file__, dry_run=augmentation_dry_run)
     record, output = RunRecord("augment_dialogues", config, config.seed), Path(config.output_dir)
     report = augment_dialogues(config)
     record.update("inputs", seeds=sources_identity(parse_dialogue_sources(config.seeds)))
