@@ -13,6 +13,7 @@ SHAPES = {
     "cpu": ("NO", 1, 1),
     "cpu_2proc": ("MULTI_GPU", 1, 2),
     "one_gpu": ("NO", 1, 1),
+    "ddp_1x8": ("MULTI_GPU", 1, 8),
     "fsdp_1x8": ("FSDP", 1, 8),
     "fsdp_64x8": ("FSDP", 64, 512),
     "hsdp_64x8": ("FSDP", 64, 512),
