@@ -5,7 +5,7 @@ Writes   <output_dir>/<name>.jsonl   an answer a line, in the format of Rakuda's
          <output_dir>/<name>/run.json
 
 Tiny     python evaluation/rakuda_answers.py                       the model of recipes/chat_tune.py
-13B      vllm serve runs/13b/align/model --served-model-name nec13b
+13B      vllm serve runs/13b/export/llama --served-model-name nec13b        (recipes/export.py wrote it)
          python evaluation/rakuda_answers.py --config evaluation/configs/13b/rakuda_answers.yaml \\
              --questions rakuda_v2_questions.jsonl
 

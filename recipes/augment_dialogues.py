@@ -9,7 +9,8 @@ Writes   <output_dir>/dialogues.jsonl   the result: what was accepted, for prepa
 
 Tiny     python recipes/augment_dialogues.py                     with the tiny model of recipes/chat_tune.py
          python recipes/augment_dialogues.py --generator endpoint --base_url http://localhost:8000/v1 --model NAME
-13B      vllm serve runs/13b/chat_tune/model --served-model-name nec13b
+13B      python recipes/export.py --model runs/13b/chat_tune/model --dtype bfloat16 --output_dir runs/13b/chat_export
+         vllm serve runs/13b/chat_export/llama --served-model-name nec13b
          python recipes/augment_dialogues.py --config recipes/configs/13b/augment_dialogues.yaml --seeds my/seeds.jsonl
 
 The same command goes on after an interruption, and takes in new decisions. docs/augmentation.md is the manual.

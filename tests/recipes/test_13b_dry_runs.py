@@ -13,8 +13,8 @@ from nec13b.pretraining.model_shape import ModelShape
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted(ROOT.glob("*/configs/13b/*.yaml"))
-COMMANDS = sorted({*ROOT.glob("recipes/*.py"), *ROOT.glob("evaluation/*.py")})
 # plan.py reckons and does nothing else, so it has no dry run of its own.
+COMMANDS = sorted(path for path in (*ROOT.glob("recipes/*.py"), *ROOT.glob("evaluation/*.py")) if path.stem != "plan")
 OF_PLAN = {
     "pretrain.yaml": ["--of", "pretrain"],
     "extend_context_8k.yaml": ["--of", "extend_context"],
@@ -68,8 +68,6 @@ def test_a_13b_preset_is_told_and_leaves_nothing(dry_run, preset):
 
 @pytest.mark.parametrize("script", COMMANDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_command_takes_the_flag(dry_run, script):
-    if script.stem == "plan":
-        pytest.skip("plan.py does nothing but reckon")
     status, said, errors = dry_run(script, "--dry_run", "true")
     assert status == 0, errors
     assert "Reads\n" in said
