@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoConfig, PreTrainedModel
 
+from nec13b.pretraining import PretrainConfig
+from nec13b.pretraining import dry_run as dry_run_of_training
+from nec13b.pretraining.gpus import named_gpu
 from nec13b.pretraining.model_shape import ModelShape
+from nec13b.recipe_config import parse_recipe_config
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted(ROOT.glob("*/configs/13b/*.yaml"))
@@ -147,3 +152,13 @@ def test_other_processes_of_a_launch_are_silent(dry_run, monkeypatch):
     status, said, _ = dry_run(ROOT / "recipes" / "prepare_dialogues.py", "--dry_run")
     assert status == 0
     assert said == ""
+
+
+def test_on_gpus_the_short_plan_is_part_of_it(monkeypatch):
+    flags = ["--config", str(ROOT / "recipes" / "configs" / "13b" / "pretrain.yaml")]
+    config = parse_recipe_config(PretrainConfig, str(ROOT / "recipes" / "pretrain.py"), flags)
+    monkeypatch.setattr(PretrainConfig, "device", torch.device("cuda"))
+    monkeypatch.setattr(dry_run_of_training, "gpu_of_this_process", lambda *_: named_gpu("a100-80gb"))
+    plan = "\n".join(dry_run_of_training.pretraining_dry_run(config).plan)
+    assert "plan: 13,201,986,560 parameters on" in plan
+    assert "recipes/plan.py says what to change" in plan  # all of it on one GPU
