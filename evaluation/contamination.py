@@ -11,11 +11,12 @@ To keep them out of a corpus, give the files to recipes/clean_corpus.py as --dec
 """
 
 from nec13b.jglue.contamination import ContaminationConfig, look
+from nec13b.jglue.dry_run import contamination_dry_run
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
 
 def main() -> None:
-    look(parse_recipe_config(ContaminationConfig, __file__))
+    look(parse_recipe_config(ContaminationConfig, __file__, dry_run=contamination_dry_run))
 
 
 if __name__ == "__main__":

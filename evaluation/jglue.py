@@ -15,11 +15,14 @@ from pathlib import Path
 
 from nec13b.jglue.comparison import compare
 from nec13b.jglue.comparison_config import JglueConfig
+from nec13b.jglue.dry_run import jglue_dry_run
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
 
 def main() -> None:
-    compare(parse_recipe_config(JglueConfig, __file__), Path(__file__).resolve().parent / "tasks")
+    compare(
+        parse_recipe_config(JglueConfig, __file__, dry_run=jglue_dry_run), Path(__file__).resolve().parent / "tasks"
+    )
 
 
 if __name__ == "__main__":

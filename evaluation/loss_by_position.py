@@ -12,11 +12,12 @@ document. With --probes they also look for passkeys and copy repeated text, in J
 """
 
 from nec13b.long_context.comparison import CompareConfig, compare
+from nec13b.long_context.dry_run import losses_dry_run
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
 
 def main() -> None:
-    compare(parse_recipe_config(CompareConfig, __file__))
+    compare(parse_recipe_config(CompareConfig, __file__, dry_run=losses_dry_run))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Writes   <output_dir>/<name>.jsonl   an answer a line, in the format of Rakuda's
          <output_dir>/<name>/run.json
 
 Tiny     python evaluation/rakuda_answers.py                       the model of recipes/chat_tune.py
-13B      vllm serve runs/13b/align/model --served-model-name nec13b
+13B      vllm serve runs/13b/export/llama --served-model-name nec13b        (recipes/export.py wrote it)
          python evaluation/rakuda_answers.py --config evaluation/configs/13b/rakuda_answers.yaml \\
              --questions rakuda_v2_questions.jsonl
 
@@ -16,13 +16,14 @@ from pathlib import Path
 
 from nec13b.errors import InputError
 from nec13b.rakuda.answer_generation import answer_questions, answers_text
+from nec13b.rakuda.dry_run import answers_dry_run
 from nec13b.rakuda.rakuda_config import RakudaAnswersConfig
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
 
 
 def main() -> None:
-    config = parse_recipe_config(RakudaAnswersConfig, __file__)
+    config = parse_recipe_config(RakudaAnswersConfig, __file__, dry_run=answers_dry_run)
     record = RunRecord("rakuda_answers", config, config.seed)
     account = answer_questions(config)
     record.update("counts", **account)

@@ -6,7 +6,7 @@ Writes   <output_dir>/reviews.jsonl   every review, as it comes: the journal of 
          <output_dir>/rakuda.json, win_rates.png, rakuda.html, run.json   the report
 
 Tiny     python evaluation/rakuda_judge.py                         replays the reviews of the built-in sample
-13B      python evaluation/rakuda_judge.py --config evaluation/configs/13b/rakuda_judge.yaml --dry_run true \\
+13B      python evaluation/rakuda_judge.py --config evaluation/configs/13b/rakuda_judge.yaml --dry_run \\
              --questions rakuda_v2_questions.jsonl --answers runs/13b/rakuda/answers rakuda_v2_answers.jsonl.gz
 
 --dry_run says what it will cost. The same command goes on after an interruption, and judges nothing twice.
@@ -16,7 +16,8 @@ docs/rakuda.md is the manual.
 from pathlib import Path
 
 from nec13b.errors import InputError
-from nec13b.rakuda.judging import account_text, forecast, judged
+from nec13b.rakuda.dry_run import judge_dry_run
+from nec13b.rakuda.judging import account_text, judged
 from nec13b.rakuda.rakuda_config import RakudaJudgeConfig
 from nec13b.rakuda.report import report_on_judged
 from nec13b.rakuda.tournament import results_text
@@ -25,11 +26,7 @@ from nec13b.run_record import RunRecord
 
 
 def main() -> None:
-    config = parse_recipe_config(RakudaJudgeConfig, __file__)
-    if config.dry_run:
-        expected, comparisons = forecast(config)
-        print(f"{comparisons:,} comparisons; of those left: {expected}")
-        return
+    config = parse_recipe_config(RakudaJudgeConfig, __file__, dry_run=judge_dry_run)
     record = RunRecord("rakuda_judge", config, config.seed)
     found = judged(config)
     record.update("counts", **found.account)

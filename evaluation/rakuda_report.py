@@ -11,6 +11,7 @@ docs/rakuda.md is the manual.
 
 from pathlib import Path
 
+from nec13b.rakuda.dry_run import report_dry_run
 from nec13b.rakuda.rakuda_config import RakudaReportConfig
 from nec13b.rakuda.report import report
 from nec13b.rakuda.tournament import results_text
@@ -19,7 +20,7 @@ from nec13b.run_record import RunRecord
 
 
 def main() -> None:
-    config = parse_recipe_config(RakudaReportConfig, __file__)
+    config = parse_recipe_config(RakudaReportConfig, __file__, dry_run=report_dry_run)
     record = RunRecord("rakuda_report", config, config.report_seed)
     results, files, set_aside = report(config)
     record.update("counts", matches=results["matches"], verdicts=results["verdicts"], set_aside=dict(set_aside.counts))

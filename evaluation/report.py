@@ -13,12 +13,12 @@ A model is one row if it has the same label everywhere. docs/evaluation.md and d
 from pathlib import Path
 
 from nec13b.recipe_config import parse_recipe_config, run_recipe
-from nec13b.report.evaluation_report import PAGE_NAME, ReportConfig, summary_text, write_report
+from nec13b.report.evaluation_report import PAGE_NAME, ReportConfig, report_dry_run, summary_text, write_report
 from nec13b.run_record import RunRecord
 
 
 def main() -> None:
-    config = parse_recipe_config(ReportConfig, __file__)
+    config = parse_recipe_config(ReportConfig, __file__, dry_run=report_dry_run)
     record = RunRecord("report", config)
     summary = write_report(config)
     record.update("metrics", models=summary)

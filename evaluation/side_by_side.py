@@ -16,11 +16,12 @@ docs/side_by_side.md is the manual.
 
 from nec13b.model_comparison.comparison import compare_side_by_side
 from nec13b.model_comparison.comparison_config import SideBySideConfig
+from nec13b.model_comparison.dry_run import side_by_side_dry_run
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
 
 def main() -> None:
-    compare_side_by_side(parse_recipe_config(SideBySideConfig, __file__))
+    compare_side_by_side(parse_recipe_config(SideBySideConfig, __file__, dry_run=side_by_side_dry_run))
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ The same command continues a run that was interrupted. docs/alignment.md is the 
 
 from nec13b.alignment.align_config import AlignConfig
 from nec13b.alignment.align_run import run_alignment
+from nec13b.alignment.dry_run import alignment_dry_run
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
 
 def main() -> None:
-    run_alignment(parse_recipe_config(AlignConfig, __file__))
+    run_alignment(parse_recipe_config(AlignConfig, __file__, dry_run=alignment_dry_run))
 
 
 if __name__ == "__main__":

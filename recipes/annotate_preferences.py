@@ -21,6 +21,7 @@ from pathlib import Path
 from nec13b.annotation.annotation_config import AnnotatePreferencesConfig
 from nec13b.annotation.annotation_report import annotation_report, review_figures, write_report
 from nec13b.annotation.campaign import Campaign
+from nec13b.annotation.dry_run import annotation_dry_run
 from nec13b.annotation.export_formats import take_in, write_export
 from nec13b.annotation.pair_questions import PairQuestions
 from nec13b.annotation.review_questions import ReviewQuestions
@@ -31,7 +32,7 @@ CAMPAIGN_NAME = "campaign.sqlite"
 
 
 def main() -> None:
-    config = parse_recipe_config(AnnotatePreferencesConfig, __file__)
+    config = parse_recipe_config(AnnotatePreferencesConfig, __file__, dry_run=annotation_dry_run)
     output = Path(config.review) / "review" if config.review else Path(config.output_dir)
     questions = ReviewQuestions(Path(config.review)) if config.review else PairQuestions(config.pairs)
     tasks = questions.tasks()

@@ -9,7 +9,8 @@ Writes   <output_dir>/dialogues.jsonl   the result: what was accepted, for prepa
 
 Tiny     python recipes/augment_dialogues.py                     with the tiny model of recipes/chat_tune.py
          python recipes/augment_dialogues.py --generator endpoint --base_url http://localhost:8000/v1 --model NAME
-13B      vllm serve runs/13b/chat_tune/model --served-model-name nec13b
+13B      python recipes/export.py --model runs/13b/chat_tune/model --dtype bfloat16 --output_dir runs/13b/chat_export
+         vllm serve runs/13b/chat_export/llama --served-model-name nec13b
          python recipes/augment_dialogues.py --config recipes/configs/13b/augment_dialogues.yaml --seeds my/seeds.jsonl
 
 The same command goes on after an interruption, and takes in new decisions. docs/augmentation.md is the manual.
@@ -20,6 +21,7 @@ from pathlib import Path
 from nec13b.augmentation.augmentation import augment_dialogues
 from nec13b.augmentation.augmentation_config import AugmentDialoguesConfig
 from nec13b.augmentation.augmentation_report import accounts_text, mean_score
+from nec13b.augmentation.dry_run import augmentation_dry_run
 from nec13b.dialogues.dialogue_sources import parse_dialogue_sources
 from nec13b.dialogues.row_sources import sources_identity
 from nec13b.errors import InputError
@@ -28,7 +30,7 @@ from nec13b.run_record import RunRecord
 
 
 def main() -> None:
-    config = parse_recipe_config(AugmentDialoguesConfig, __file__)
+    config = parse_recipe_config(AugmentDialoguesConfig, __file__, dry_run=augmentation_dry_run)
     record, output = RunRecord("augment_dialogues", config, config.seed), Path(config.output_dir)
     report = augment_dialogues(config)
     record.update("inputs", seeds=sources_identity(parse_dialogue_sources(config.seeds)))

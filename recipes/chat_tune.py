@@ -13,13 +13,14 @@ Tiny     accelerate launch recipes/chat_tune.py                  goes on from re
 The same command continues a run that was interrupted. docs/chat_tuning.md is the manual.
 """
 
+from nec13b.chat_tuning.dry_run import chat_tuning_dry_run
 from nec13b.chat_tuning.tuning_config import ChatTuneConfig
 from nec13b.chat_tuning.tuning_run import run_tuning
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
 
 def main() -> None:
-    run_tuning(parse_recipe_config(ChatTuneConfig, __file__))
+    run_tuning(parse_recipe_config(ChatTuneConfig, __file__, dry_run=chat_tuning_dry_run))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nec13b.corpus.cleaning import clean_corpus
 from nec13b.corpus.cleaning_config import CleanCorpusConfig
+from nec13b.corpus.dry_run import cleaning_dry_run
 from nec13b.corpus.explain import explain_file
 from nec13b.corpus.sources import CLEAN_MARK_NAME, CLEAN_REQUEST_NAME
 from nec13b.recipe_config import parse_recipe_config, run_recipe
@@ -25,7 +26,7 @@ from nec13b.run_record import RECORD_NAME, RunRecord, fingerprint_of_file, read_
 
 
 def main() -> None:
-    config = parse_recipe_config(CleanCorpusConfig, __file__)
+    config = parse_recipe_config(CleanCorpusConfig, __file__, dry_run=cleaning_dry_run)
     if config.explain:
         print(explain_file(config.explain, config))
         return

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from nec13b.corpus import corpus_identity, parse_sources, read_documents
 from nec13b.corpus.dirty_corpus import DirtyCorpusConfig, write_dirty_corpus
+from nec13b.corpus.dry_run import dirtying_dry_run
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord, claim_made_dir, write_json
 
 
 def main() -> None:
-    config = parse_recipe_config(DirtyCorpusConfig, __file__)
+    config = parse_recipe_config(DirtyCorpusConfig, __file__, dry_run=dirtying_dry_run)
     output = Path(config.output_dir)
     sources = parse_sources(config.corpus)
     request = {"corpus": corpus_identity(sources), "settings": config}

@@ -6,7 +6,7 @@ Writes   <output_dir>/llama    a plain Llama for transformers, vLLM and others, 
          <output_dir>/nec13b   the same weights with the project's code beside them, on request
 
 Tiny     python recipes/export.py                    what recipes/chat_tune.py made
-13B      python recipes/export.py --config recipes/configs/13b/export.yaml --push_to me/my-13b --dry_run true
+13B      python recipes/export.py --config recipes/configs/13b/export.yaml --push_to me/my-13b --dry_run
 
 docs/release.md is the manual.
 """

@@ -16,13 +16,14 @@ The same command continues a run that was interrupted. docs/long_context.md expl
 import sys
 
 from nec13b.long_context import ExtendContextConfig
+from nec13b.long_context.dry_run import extension_dry_run
 from nec13b.long_context.extension import extended_rope, load_extended_model, text_of_both_lengths
 from nec13b.pretraining.training_run import Stage, run_training
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 
 
 def main() -> None:
-    config = parse_recipe_config(ExtendContextConfig, __file__)
+    config = parse_recipe_config(ExtendContextConfig, __file__, dry_run=extension_dry_run)
     for flags in config.flags_of_runs():
         run = parse_recipe_config(ExtendContextConfig, __file__, sys.argv[1:] + flags)
         run_training(

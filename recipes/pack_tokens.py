@@ -13,13 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nec13b.pretraining import PackTokensConfig, packing_report
+from nec13b.pretraining.dry_run import packing_dry_run
 from nec13b.pretraining.preparation import PREPARED_NAME, prepare_tokens
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord
 
 
 def main() -> None:
-    config = parse_recipe_config(PackTokensConfig, __file__)
+    config = parse_recipe_config(PackTokensConfig, __file__, dry_run=packing_dry_run)
     output = Path(config.output_dir)
     record = RunRecord("pack_tokens", config)
     if config.overwrite_output_dir:

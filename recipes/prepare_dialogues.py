@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nec13b.dialogues.dialogue_settings import PrepareDialoguesConfig
 from nec13b.dialogues.dialogue_sources import parse_dialogue_sources
+from nec13b.dialogues.dry_run import dialogues_dry_run
 from nec13b.dialogues.prepared_dialogues import prepare_dialogues
 from nec13b.dialogues.prepared_folder import PAGE_NAME, REJECTED_NAME, REPORT_NAME
 from nec13b.dialogues.row_sources import sources_identity
@@ -27,7 +28,7 @@ COUNTED = ("kept", "set_aside", "reasons", "masked", "cut_after_last_answer", "s
 
 
 def main() -> None:
-    config = parse_recipe_config(PrepareDialoguesConfig, __file__)
+    config = parse_recipe_config(PrepareDialoguesConfig, __file__, dry_run=dialogues_dry_run)
     output = Path(config.output_dir)
     handle = load_tokenizer(config.tokenizer) if config.tokenizer else None
     inputs = {

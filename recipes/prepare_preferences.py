@@ -17,6 +17,7 @@ from pathlib import Path
 
 from nec13b.dialogues.prepared_folder import PAGE_NAME, REJECTED_NAME, REPORT_NAME
 from nec13b.dialogues.row_sources import sources_identity
+from nec13b.preferences.dry_run import preferences_dry_run
 from nec13b.preferences.preference_settings import PreparePreferencesConfig
 from nec13b.preferences.preference_sources import parse_preference_sources
 from nec13b.preferences.prepared_preferences import prepare_preferences
@@ -28,7 +29,7 @@ COUNTED = ("kept", "set_aside", "reasons", "masked", "sources")
 
 
 def main() -> None:
-    config = parse_recipe_config(PreparePreferencesConfig, __file__)
+    config = parse_recipe_config(PreparePreferencesConfig, __file__, dry_run=preferences_dry_run)
     output = Path(config.output_dir)
     handle = load_tokenizer(config.tokenizer) if config.tokenizer else None
     inputs = {

@@ -15,6 +15,7 @@ The same command continues a run that was interrupted, from its last whole check
 
 from nec13b.corpus.mixture import resolve_proportions
 from nec13b.pretraining import HeldOutSequences, PackedSequences, PretrainConfig
+from nec13b.pretraining.dry_run import pretraining_dry_run
 from nec13b.pretraining.messages import lines_of_domains
 from nec13b.pretraining.preparation import Prepared
 from nec13b.pretraining.training_run import Stage, TrainingData, run_training
@@ -27,7 +28,7 @@ Next: your own text   accelerate launch recipes/pretrain.py --corpus "your/*.jso
 
 
 def main() -> None:
-    config = parse_recipe_config(PretrainConfig, __file__)
+    config = parse_recipe_config(PretrainConfig, __file__, dry_run=pretraining_dry_run)
     run_training(Stage("pretrain", sequences_of, NEXT_STEPS), config)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from nec13b.candidates.candidate_sampling import sample_candidates
 from nec13b.candidates.candidates_config import SampleCandidatesConfig
 from nec13b.candidates.candidates_report import report_text
+from nec13b.candidates.dry_run import candidates_dry_run
 from nec13b.candidates.prompt_sources import parse_prompt_sources
 from nec13b.dialogues.row_sources import sources_identity
 from nec13b.errors import InputError
@@ -31,7 +32,7 @@ MEASURED = ("similarity", "length_ratio", "length_difference_characters", "not_o
 
 
 def main() -> None:
-    config = parse_recipe_config(SampleCandidatesConfig, __file__)
+    config = parse_recipe_config(SampleCandidatesConfig, __file__, dry_run=candidates_dry_run)
     record, output = RunRecord("sample_candidates", config, config.seed), Path(config.output_dir)
     report = sample_candidates(config)
     record.update("inputs", prompts=sources_identity(parse_prompt_sources(config.prompts)), models=report["models"])

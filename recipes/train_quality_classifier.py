@@ -14,6 +14,7 @@ Tiny     python recipes/train_quality_classifier.py
 from pathlib import Path
 
 from nec13b.corpus import Rejections, corpus_identity, parse_sources
+from nec13b.corpus.dry_run import quality_dry_run
 from nec13b.corpus.quality import CARD_NAME, MADE_BY
 from nec13b.corpus.quality_card import write_readme
 from nec13b.corpus.quality_evaluation import draw_quality, make_classifier, rules_of
@@ -23,7 +24,7 @@ from nec13b.run_record import RunRecord, claim_made_dir, read_json, write_json
 
 
 def main() -> None:
-    config = parse_recipe_config(TrainQualityConfig, __file__)
+    config = parse_recipe_config(TrainQualityConfig, __file__, dry_run=quality_dry_run)
     output = Path(config.output_dir)
     rules = rules_of(config)
     request = {

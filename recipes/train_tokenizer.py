@@ -17,13 +17,14 @@ from nec13b.corpus import corpus_identity, parse_sources
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import RunRecord, claim_made_dir, write_json
 from nec13b.tokenization import load_tokenizer, make_tokenizer
+from nec13b.tokenization.dry_run import tokenizer_dry_run
 from nec13b.tokenization.peers import load_peers
 from nec13b.tokenization.report import write_report
 from nec13b.tokenization.settings import REPORT_SETTINGS, TrainTokenizerConfig
 
 
 def main() -> None:
-    config = parse_recipe_config(TrainTokenizerConfig, __file__)
+    config = parse_recipe_config(TrainTokenizerConfig, __file__, dry_run=tokenizer_dry_run)
     output = Path(config.output_dir)
     peers = load_peers(config.peers) if config.report else []  # a wrong name is found before any work starts
     request = {"corpus": corpus_identity(parse_sources(config.corpus)), "settings": config}

@@ -2,6 +2,7 @@
 tests/recipes/test_pretrain.py."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from accelerate.commands.config.config_args import load_config_from_file
@@ -9,10 +10,20 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.utils.launch import _filter_args, prepare_multi_gpu_env
 from torch.distributed.run import config_from_args, get_args_parser
 
+from nec13b.alignment.align_config import AlignConfig
+from nec13b.chat_tuning.tuning_config import ChatTuneConfig
+from nec13b.errors import InputError
+from nec13b.long_context import ExtendContextConfig
+from nec13b.pretraining import PretrainConfig
+from nec13b.pretraining.config import accumulation_steps
+from nec13b.pretraining.layout import Layout
+from nec13b.recipe_config import parse_recipe_config
+
 SHAPES = {
     "cpu": ("NO", 1, 1),
     "cpu_2proc": ("MULTI_GPU", 1, 2),
     "one_gpu": ("NO", 1, 1),
+    "ddp_1x8": ("MULTI_GPU", 1, 8),
     "fsdp_1x8": ("FSDP", 1, 8),
     "fsdp_64x8": ("FSDP", 64, 512),
     "hsdp_64x8": ("FSDP", 64, 512),
@@ -68,3 +79,58 @@ def test_the_layer_that_is_wrapped_is_the_models(root):
 
     config = load_config_from_file(str(root / "accelerate_configs" / "fsdp_64x8.yaml"))
     assert config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"] in Nec13bForCausalLM._no_split_modules
+
+
+# What docs/cluster.md says of the stages: preset, accelerate config, servers, and whether a step has rows for all GPUs.
+STAGES = [
+    ("pretrain", "fsdp_1x8", 1, True),
+    ("pretrain", "hsdp_64x8", 64, True),
+    ("extend_context_8k", "fsdp_1x8", 1, True),
+    ("extend_context_8k", "hsdp_64x8", 64, True),
+    ("extend_context_32k", "fsdp_cp_1x8", 1, True),
+    ("extend_context_32k", "fsdp_cp_64x8", 64, True),
+    ("chat_tune", "fsdp_1x8", 1, True),
+    ("chat_tune", "hsdp_64x8", 8, True),
+    ("chat_tune", "hsdp_64x8", 16, False),
+    ("chat_tune_lora", "one_gpu", 1, True),
+    ("chat_tune_lora", "ddp_1x8", 1, True),
+    ("align", "fsdp_1x8", 1, True),
+    ("align", "hsdp_64x8", 16, True),
+    ("align", "hsdp_64x8", 32, False),
+    ("align_lora", "one_gpu", 1, True),
+    ("align_lora", "ddp_1x8", 1, True),
+]
+
+
+@pytest.mark.parametrize(("preset", "machine", "servers", "fits"), STAGES)
+def test_a_13b_preset_fits_the_machines_that_are_named_for_it(root, preset, machine, servers, fits):
+    recipe = next(name for name in ("pretrain", "extend_context", "chat_tune", "align") if preset.startswith(name))
+    config_class = {"pretrain": PretrainConfig, "extend_context": ExtendContextConfig, "chat_tune": ChatTuneConfig,
+                    "align": AlignConfig}[recipe]  # fmt: skip
+    flags = ["--config", str(root / "recipes" / "configs" / "13b" / f"{preset}.yaml")]
+    config = parse_recipe_config(config_class, str(root / "recipes" / f"{recipe}.py"), flags)
+    path = root / "accelerate_configs" / f"{machine}.yaml"
+    layout = layout_of(path, servers)
+    if fits:
+        assert passes(config, layout) >= 1
+    else:
+        with pytest.raises(InputError, match="is not a multiple of"):
+            passes(config, layout)
+
+
+def layout_of(path, servers: int) -> Layout:
+    """The layout of a file on so many servers; under HSDP each of them has a copy, as in the Slurm script."""
+    layout = Layout.from_accelerate_config(path)
+    if servers == layout.machines:
+        return layout
+    return replace(layout, machines=servers, processes=8 * servers, replicate=servers)
+
+
+def passes(config, layout: Layout) -> int:
+    """Forward passes of a step."""
+    if isinstance(config, PretrainConfig):
+        return accumulation_steps(
+            config.tokens_per_batch, config.sequence_length, config.per_device_train_batch_size, layout.data_parallel
+        )
+    config.fit_to(layout)
+    return config.gradient_accumulation_steps

@@ -19,10 +19,12 @@ import yaml
 from transformers.utils.logging import disable_progress_bar
 from trl import TrlParser
 
+from .dry_run import DryRun
 from .errors import InputError
 
 Config = TypeVar("Config")
 SECONDS_FOR_THE_FIRST = 5
+DRY_RUN_FLAG = "--dry_run"
 
 
 class SettingsError(InputError):
@@ -37,7 +39,11 @@ class RecipeParser(TrlParser):
 
 
 def parse_recipe_config(
-    config_class: type[Config], recipe: str, arguments: list[str] | None = None, preset: str | None = None
+    config_class: type[Config],
+    recipe: str,
+    arguments: list[str] | None = None,
+    preset: str | None = None,
+    dry_run: Callable[[Config], DryRun] | None = None,
 ) -> Config:
     """The settings of one recipe.
 
@@ -46,20 +52,34 @@ def parse_recipe_config(
         recipe: path of the recipe script; its tiny preset is `configs/tiny/<name>.yaml` beside it.
         arguments: the command line; None takes `sys.argv`.
         preset: name of another recipe, whose tiny preset this one takes.
+        dry_run: says what the recipe would do with its settings; with it the recipe takes `--dry_run`.
 
     Raises:
         SettingsError: a file that does not exist or is not a mapping, an unknown key or flag, a value of a wrong type.
+        SystemExit: a dry run was asked for; it is printed, and the status is 0.
     """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _parse(config_class, recipe, list(sys.argv[1:] if arguments is None else arguments), preset)
+        is_dry, arguments = _take_dry_run_flag(arguments) if dry_run else (False, arguments)
+        config = _parse(config_class, recipe, arguments, preset, dry_run is not None)
+        page = dry_run(config).page() if dry_run and is_dry else ""
     except InputError as error:
         raise SettingsError(str(error)) from error
+    if is_dry:
+        if os.environ.get("RANK", "0") == "0":
+            print(page)
+        raise SystemExit(0)
+    return config
 
 
-def _parse(config_class: type[Config], recipe: str, arguments: list[str], preset: str | None) -> Config:
+def _parse(
+    config_class: type[Config], recipe: str, arguments: list[str], preset: str | None, has_dry_run: bool
+) -> Config:
     preset_path = Path(recipe).resolve().parent / "configs" / "tiny" / f"{preset or Path(recipe).stem}.yaml"
     config_path, arguments = _take_config_flag(arguments)
     parser = RecipeParser([config_class], prog=Path(recipe).name, description=config_class.__doc__)
+    if has_dry_run:  # it was taken out of the arguments before; --help is to show it
+        parser.add_argument(DRY_RUN_FLAG, action="store_true", help="Say what would be read, done and written; do not.")
     known = [field.name for field in fields(config_class) if field.init]
 
     path = Path(config_path) if config_path else preset_path
@@ -141,6 +161,24 @@ def run_recipe(main: Callable[[], None]) -> NoReturn:
             print(f"error on process {rank}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     raise SystemExit(0)
+
+
+def _take_dry_run_flag(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Whether `--dry_run`, `--dry_run true` or `--dry_run=true` is among the arguments, and the others."""
+    is_dry, rest, i = False, [], 0
+    while i < len(arguments):
+        flag, equals, value = arguments[i].partition("=")
+        if flag.replace("-", "_") == "__dry_run":
+            following = arguments[i + 1] if i + 1 < len(arguments) else ""
+            if not equals and following.lower() in ("true", "false"):
+                i, equals, value = i + 1, "=", following
+            if equals and value.lower() not in ("true", "false"):
+                raise InputError(f"{DRY_RUN_FLAG} is true or false, not {value!r}")
+            is_dry = not equals or value.lower() == "true"
+        else:
+            rest.append(arguments[i])
+        i += 1
+    return is_dry, rest
 
 
 def _take_config_flag(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -84,7 +84,7 @@ def as_rank(monkeypatch):
 
 def test_every_gpu_config_is_checked(root):
     names = {path.stem for path in (root / "accelerate_configs").glob("*.yaml")}
-    assert names - set(LAYOUTS) == {"cpu", "cpu_2proc"}
+    assert names - set(LAYOUTS) == {"cpu", "cpu_2proc", "ddp_1x8"}
 
 
 def mesh_of(layout: Layout):

@@ -34,6 +34,7 @@ def written(tmp_path):
     [
         ("cpu", "single", (1, 1, 1, 1), "no", True),
         ("cpu_2proc", "ddp", (1, 2, 2, 1), "no", True),
+        ("ddp_1x8", "ddp", (1, 8, 8, 1), "bf16", False),
         ("one_gpu", "single", (1, 1, 1, 1), "bf16", False),
         ("fsdp_1x8", "fsdp", (1, 8, 1, 8), "bf16", False),
         ("fsdp_64x8", "fsdp", (64, 512, 1, 512), "bf16", False),

@@ -202,7 +202,6 @@ def test_what_does_not_fit_is_refused(changes, said, forty_questions, tmp_path):
     ("changes", "said"),
     [
         ({"generator": "oracle"}, "replay"),
-        ({"generator": "replay", "dry_run": True}, "a replay asks nobody"),
         ({"tokens_per_character": 0.0}, "tokens_per_character"),
         ({"labels": "nothing"}, "labels"),
         ({"resamples": 5}, "resamples"),

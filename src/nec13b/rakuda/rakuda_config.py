@@ -89,7 +89,6 @@ class RakudaJudgeConfig(ReportSettings, GeneratorSettings):
     temperature: float = field(default=0.0, metadata={"help": "Of the judge; Rakuda took 0.2 in version 1, then 0."})
     top_p: float = field(default=1.0, metadata={"help": "Of the judge."})
     seed: int = field(default=13, metadata={"help": "Of a judge that samples, and of the order if only one is judged."})
-    dry_run: bool = field(default=False, metadata={"help": "Say what judging will take, and ask nobody."})
     tokens_per_character: float = field(
         default=1.1, metadata={"help": "For the dry run, until judgements have shown what it is."}
     )
@@ -106,8 +105,6 @@ class RakudaJudgeConfig(ReportSettings, GeneratorSettings):
         _check_sampling(self, ("review_tokens", "expected_review_tokens"))
         if self.tokens_per_character <= 0:
             raise InputError(f"tokens_per_character must be above 0, not {self.tokens_per_character}")
-        if self.is_replay and self.dry_run:
-            raise InputError("a replay asks nobody, so dry_run has nothing to say; leave out one of the two")
 
     @property
     def is_replay(self) -> bool:

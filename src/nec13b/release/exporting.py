@@ -5,6 +5,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..pretraining.preparation import number_of_parameters
 from ..run_record import RunRecord, claim_made_dir, write_json
+from .dry_run import export_dry_run
 from .export_config import ExportConfig
 from .exported_forms import files_of, write_form
 from .hub_push import is_local, push
@@ -25,6 +26,9 @@ def export(config: ExportConfig) -> None:
         InputError: the model or a form cannot be had, a form differs from the model, or the Hub refuses.
     """
     output, limits = Path(config.output_dir), _text(config.limits)
+    if config.dry_run:
+        print(export_dry_run(config).page())
+        return
     source = load_source(config.model, config.dtype)
     records = stage_records(source.records_from)
     facts = _facts(config, source, records, limits)
@@ -32,12 +36,6 @@ def export(config: ExportConfig) -> None:
     size = parameters * source.model.dtype.itemsize
     print(f"{config.model}: {parameters:,} parameters in {str(source.model.dtype).removeprefix('torch.')}, "
           f"{size / GIB:,.2f} GiB; made in {len(records)} recorded stages")  # fmt: skip
-    if config.dry_run:
-        for form in config.forms:
-            print(f"would write {output / form}")
-        if config.push_to:
-            print(f"would push {output / config.push_form} to {config.push_to}")
-        return
     request = {"model": config.model, "records": [str(record.folder) for record in records], "settings": config}
     note = claim_made_dir(output, request, config.overwrite_output_dir, ("push_to", "private", "dry_run"))
     if note is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import html_page
+from ..dry_run import DryRun, corpus_inputs
 from ..errors import InputError
 from ..japanese_font import columns_of
 from ..run_record import read_json, write_json
@@ -50,6 +51,14 @@ class ReportConfig:
     title: str = field(default="Evaluation", metadata={"help": "Heading of the page."})
     note: str = field(default="", metadata={"help": "What a reader should know first; an empty line parts paragraphs."})
     output_dir: str = field(default="runs/report", metadata={"help": "Folder that the page goes to."})
+
+
+def report_dry_run(config: ReportConfig) -> DryRun:
+    """Of evaluation/report.py: which folders are there."""
+    inputs = corpus_inputs("results", config.results, "the command of that evaluation makes it")
+    inputs += corpus_inputs("stages", config.stages, "its recipe makes it")
+    plan = f"puts what is there on a page, of models {', '.join(config.models) or 'all'}"
+    return DryRun(tuple(inputs), (plan,), config.output_dir, "report.html, report.json, run.json")
 
 
 @dataclass(frozen=True)
