@@ -32,6 +32,7 @@ def main() -> None:
         return
     record = RunRecord("rakuda_judge", config, config.seed)
     found = judged(config)
+    record.update("inputs", models=found.models)
     record.update("counts", **found.account)
     record.write(Path(config.output_dir))
     print(account_text(found.account))

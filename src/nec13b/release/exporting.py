@@ -5,6 +5,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..pretraining.preparation import number_of_parameters
 from ..run_record import RunRecord, claim_made_dir, write_json
+from .evaluations import read_evaluations
 from .export_config import ExportConfig
 from .exported_forms import files_of, write_form
 from .hub_push import is_local, push
@@ -25,6 +26,7 @@ def export(config: ExportConfig) -> None:
         InputError: the model or a form cannot be had, a form differs from the model, or the Hub refuses.
     """
     output, limits = Path(config.output_dir), _text(config.limits)
+    evaluations = read_evaluations(config.evaluations, config.model)
     source = load_source(config.model, config.dtype)
     records = stage_records(source.records_from)
     facts = _facts(config, source, records, limits)
@@ -38,14 +40,15 @@ def export(config: ExportConfig) -> None:
         if config.push_to:
             print(f"would push {output / config.push_form} to {config.push_to}")
         return
-    request = {"model": config.model, "records": [str(record.folder) for record in records], "settings": config}
+    request = {"model": config.model, "records": [str(record.folder) for record in records], "settings": config,
+               "evaluations": [each.digest for each in evaluations]}  # fmt: skip
     note = claim_made_dir(output, request, config.overwrite_output_dir, ("push_to", "private", "dry_run"))
     if note is None:
         print(f"{output} holds this export already")
     else:
         record = RunRecord("export", config)
-        _write(config, source, facts, records, record)
-        record.update("inputs", model=config.model)
+        _write(config, source, model_card(facts, records, evaluations), records, record)
+        record.update("inputs", model=config.model, evaluations=[each.digest for each in evaluations])
         record.update("counts", parameters=parameters)
         record.write(output)
         write_json(*note)
@@ -57,11 +60,8 @@ def export(config: ExportConfig) -> None:
         print(f"pushed to {place}")
 
 
-def _write(
-    config: ExportConfig, source: SourceModel, facts: CardFacts, records: list[StageRecord], record: RunRecord
-) -> None:
+def _write(config: ExportConfig, source: SourceModel, card: str, records: list[StageRecord], record: RunRecord) -> None:
     output = Path(config.output_dir)
-    card = model_card(facts, records)
     # The settings that may hold names of machines and folders stay; secrets are in no record.
     stages = [{"stage": r.stage, **{k: r.values.get(k) for k in ("started", "config", "seed", "versions", "git_commit",
               "counts", "metrics")}} for r in records]  # fmt: skip
