@@ -28,7 +28,8 @@ def publish_dataset(config: PublishDatasetConfig) -> None:
     place = output / FOLDER_NAME
     title = config.title or source.folder.resolve().name
     on_hub = bool(config.push_to) and not is_local(config.push_to)
-    facts = DatasetFacts(title, config.licence, config.languages, limits, config.push_to if on_hub else str(place))
+    repository = config.push_to if on_hub else f"{output.resolve().name}/{FOLDER_NAME}"  # no path of this machine
+    facts = DatasetFacts(title, config.licence, config.languages, limits, repository)
     card = dataset_card(facts, source).encode()
     if config.dry_run:
         _say_files("would write", place, [(CARD_NAME, len(card)), *source.files()])

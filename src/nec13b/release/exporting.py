@@ -84,7 +84,8 @@ def _facts(config: ExportConfig, source: SourceModel, records: list[StageRecord]
     chats = bool(source.tokenizer.chat_template) and (not stages or not stages.isdisjoint(CHAT_STAGES))
     folder = source.records_from.resolve()
     name = folder.parent.name if folder.name in ("model", "adapter") else folder.name
-    repository = config.push_to if config.push_to and not is_local(config.push_to) else f"{config.output_dir}/llama"
+    on_hub = bool(config.push_to) and not is_local(config.push_to)
+    repository = config.push_to if on_hub else f"{Path(config.output_dir).resolve().name}/{config.push_form}"
     return CardFacts(
         title=config.title or name, parameters=number_of_parameters(source.model),
         window=model.max_position_embeddings, vocabulary=model.vocab_size, forms=config.forms, licence=config.licence,
