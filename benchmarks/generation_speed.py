@@ -50,7 +50,7 @@ QUICK_CASES = [Case(1, 16, 8), Case(4, 16, 8), Case(4, 64, 8)]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", default="512 x 8", choices=SHAPES)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--quick", action="store_true")

@@ -14,6 +14,8 @@ from nec13b import Nec13bForCausalLM
 from nec13b.corpus import parse_sources, read_documents
 from nec13b.errors import InputError
 from nec13b.pretraining import write_token_shards
+from nec13b.rakuda.answer_generation import answer_questions
+from nec13b.rakuda.rakuda_config import RakudaAnswersConfig
 from nec13b.release.evaluations import read_evaluations
 from nec13b.release.export_config import ExportConfig
 from nec13b.release.exporting import export
@@ -199,6 +201,15 @@ def test_a_model_that_was_trained_anew_is_refused(positions, models, tmp_path):
     (folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="stands for 2 checkpoints together"):
         read_evaluations([str(folder)], str(model))
+
+
+def test_answers_of_other_weights_are_not_gone_on_with(models, tmp_path):
+    shutil.copytree(models[0], tmp_path / "model")
+    config = RakudaAnswersConfig(model=str(tmp_path / "model"), output_dir=str(tmp_path / "answers"), answer_tokens=2)
+    assert answer_questions(config)["answered"] == 4
+    shutil.copy(Path(models[1]) / "model.safetensors", tmp_path / "model")
+    with pytest.raises(InputError, match="answers of another checkpoint"):
+        answer_questions(config)
 
 
 def test_a_served_model_is_named_by_its_label(judged, models, tmp_path):

@@ -203,6 +203,9 @@ def test_folders_that_are_no_data_set_are_told(dialogues, corpus, tmp_path):
     with pytest.raises(InputError, match=rf"holds {len(lines) - 1:,} rows, its report says {len(lines):,}"):
         published(broken, tmp_path)
     assert not (tmp_path / "out" / "hub").exists()
+    (broken / "report.json").write_text('{"kept": {"train": 1, "held_out": 1}}')
+    with pytest.raises(InputError, match="is of another version"):
+        published(broken, tmp_path)
     (broken / "made_from.json").write_text('{"unfinished": true}')
     with pytest.raises(InputError, match="has not ended"):
         published(broken, tmp_path)

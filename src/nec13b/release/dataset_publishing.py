@@ -6,7 +6,7 @@ from ..errors import InputError
 from ..run_record import RECORD_NAME, RunRecord, claim_made_dir, fingerprint_of_file, write_json
 from .dataset_card import DatasetFacts, dataset_card
 from .dataset_config import PublishDatasetConfig
-from .dataset_files import DatasetFolder, built
+from .dataset_files import RECIPES, DatasetFolder, built
 from .exported_forms import files_of
 from .hub_push import is_local, push
 
@@ -30,7 +30,12 @@ def publish_dataset(config: PublishDatasetConfig) -> None:
     on_hub = bool(config.push_to) and not is_local(config.push_to)
     repository = config.push_to if on_hub else f"{output.resolve().name}/{FOLDER_NAME}"  # no path of this machine
     facts = DatasetFacts(title, config.licence, config.languages, limits, repository)
-    card = dataset_card(facts, source).encode()
+    try:
+        card = dataset_card(facts, source).encode()
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(
+            f"the record or the report in {source.folder} is of another version; run {RECIPES[source.kind]} again"
+        ) from None
     if config.dry_run:
         _say_files("would write", place, [(CARD_NAME, len(card)), *source.files()])
         if config.push_to:
