@@ -266,7 +266,7 @@ def _place_and_licence(entry: dict[str, Any]) -> list[str]:
         place = location.removeprefix("hub:") + (f", {entry['name']}" if entry.get("name") else "")
     else:
         place = "local files" if location else "an earlier stage"
-    return [place, entry.get("licence") or UNSTATED]
+    return [place, entry.get("licence") or ("as its rows say" if place == OWN_SAMPLE else UNSTATED)]
 
 
 def _masked(kinds: dict[str, int]) -> str:
