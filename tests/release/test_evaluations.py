@@ -142,9 +142,17 @@ def test_win_rates_are_those_of_the_exported_model(judged, models, evaluate, tmp
     (found,) = read_evaluations([str(judged)], models[0])
     assert found.statement.tables[1][1] == [["base", "8", "0", "0", "100.0%", "100.0% to 100.0%"]]
     protocol = " ".join(found.statement.protocol)
-    for said in ("4 questions, not known to be Rakuda's 40", "judge: a-judge", "Each pair was judged in both orders",
+    for said in ("4 questions (not known to be Rakuda's 40)", "judge: a-judge", "same verdict in both orders",
                  "digest `0123456789ab`"):  # fmt: skip
         assert said in protocol
+    assert "temperature" not in protocol  # a replay does not know it
+    record = json.loads((judged / "run.json").read_text())
+    record["config"]["generator"] = "endpoint"
+    shutil.copytree(judged, tmp_path / "asked")
+    (tmp_path / "asked" / "run.json").write_text(json.dumps(record))
+    (found,) = read_evaluations([str(tmp_path / "asked")], models[0])
+    for said in ("this project's own (digest", "Each pair was judged in both orders", "Judge's temperature 0."):
+        assert said in " ".join(found.statement.protocol)
     # A report on the same matches knows the models of their record.
     evaluate("rakuda_report", "--matches", judged, "--pages", "false", "--output_dir", tmp_path / "report")
     assert results_of(tmp_path / "report", models[0]) == {"win rate, a tie is half a win": 100.0}

@@ -13,6 +13,7 @@ from ..model_comparison.comparison_prompts import BUILT_IN
 from ..model_comparison.comparison_report import measures
 from ..rakuda.judge_prompt import OWN_PROMPT
 from ..rakuda.questions import HUB_DATA_SET, RAKUDA_DIGEST
+from ..rakuda.rakuda_config import REPLAY
 
 JGLUE_TITLES = {JSQUAD: "JSQuAD", JCQA: "JCommonsenseQA"}
 SAFETY_PROMPTS = "the built-in prompts on harm and on what only looks like it"
@@ -135,16 +136,18 @@ def of_rakuda(measured: Measured) -> Statement:
 
 
 def _protocol_of_rakuda(values: dict[str, Any], config: dict[str, Any], judges: str, published: bool) -> Iterator[str]:
-    what = "Rakuda's 40 questions" if published else f"{values['questions']} questions, not known to be Rakuda's 40"
+    what = "Rakuda's 40 questions" if published else f"{values['questions']} questions (not known to be Rakuda's 40)"
     yield f"Answers to {what} were compared two by two; judge: {judges}."
     prompts = ", ".join(f"`{digest.removeprefix('sha256:')[:12]}`" for digest in values["prompts"])
-    name = config.get("judge_prompt")
-    if name:
+    # A replay reads what was judged before, so its own settings say nothing of how.
+    asked = "judge_prompt" in config and config.get("generator") != REPLAY
+    if asked:
+        name = config["judge_prompt"]
         called = "this project's own" if name == OWN_PROMPT else f"`{Path(name).name}` {config.get('prompt_name', '')}"
         yield f"Judge prompt: {called.strip()}{f' (digest {prompts})' if prompts else ''}."
     elif prompts:
         yield f"Judge prompt: digest {prompts}."
-    if "both_orders" in config:
+    if asked:
         yield ("Each pair was judged in both orders." if config["both_orders"] else
                "Each pair was judged once, in an order that chance decided.")  # fmt: skip
         yield f"Judge's temperature {config['temperature']:g}."
