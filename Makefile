@@ -36,6 +36,7 @@ bench: setup
 	test -d build/litgpt || $(BIN)/pip install --quiet --no-deps --target build/litgpt \
 	    litgpt==0.5.13 lightning==2.6.1 lightning-utilities torchmetrics jsonargparse
 	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/generation_speed.py
 	$(BIN)/python benchmarks/memory_model.py
 	$(BIN)/python benchmarks/exact_resume.py
 	$(BIN)/python benchmarks/data_path.py

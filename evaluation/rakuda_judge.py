@@ -29,6 +29,7 @@ def main() -> None:
     config = parse_recipe_config(RakudaJudgeConfig, __file__, dry_run=judge_dry_run)
     record = RunRecord("rakuda_judge", config, config.seed)
     found = judged(config)
+    record.update("inputs", models=found.models)
     record.update("counts", **found.account)
     record.write(Path(config.output_dir))
     print(account_text(found.account))

@@ -22,7 +22,8 @@ from nec13b.run_record import RunRecord
 def main() -> None:
     config = parse_recipe_config(RakudaReportConfig, __file__, dry_run=report_dry_run)
     record = RunRecord("rakuda_report", config, config.report_seed)
-    results, files, set_aside = report(config)
+    results, files, set_aside, models = report(config)
+    record.update("inputs", models=models)
     record.update("counts", matches=results["matches"], verdicts=results["verdicts"], set_aside=dict(set_aside.counts))
     record.update("metrics", models=results["models"], biases=results["biases"])
     record.write(Path(config.output_dir))

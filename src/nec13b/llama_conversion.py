@@ -50,13 +50,18 @@ def longrope_parameters(config: Nec13bConfig) -> dict | None:
     if interpolation.log_length_attention:
         raise InputError("a plain Llama has no attention scaled by length (log_length_attention); keep it as nec13b")
     divisors = interpolation.divisors(inverse_frequencies_of(config)).tolist()
+    scaling = interpolation.attention_scaling
     return {
         "rope_type": "longrope",
         "rope_theta": config.rope_parameters["rope_theta"],
         "short_factor": divisors,
         "long_factor": divisors,
         "factor": float(interpolation.factor),
-        "attention_factor": interpolation.attention_scaling,
+        "attention_factor": scaling,
+        # vLLM reads these two in place of attention_factor, and without them scales as Phi-3 does, by the windows
+        # (phi3_long_rope_scaled_rope.py). transformers names them in a warning and passes them over.
+        "short_mscale": scaling,
+        "long_mscale": scaling,
         "original_max_position_embeddings": interpolation.original_max_position_embeddings
         or config.max_position_embeddings,
     }

@@ -6,6 +6,7 @@ missing.
 
 from pathlib import Path
 
+from ..checkpoint_fingerprint import fingerprint_of_checkpoint
 from ..errors import InputError
 from ..run_record import RunRecord, read_json, write_json
 from .comparison_config import JglueConfig
@@ -49,6 +50,8 @@ def compare(config: JglueConfig, tasks: Path) -> dict:
     print(*table(result["tasks"]), sep="\n")
     write_json(output / RESULT_NAME, result)
     draw_scores(output / FIGURE_NAME, result["tasks"])
+    models = {label: [path, fingerprint_of_checkpoint(path)] for label, path in config.checkpoints().items()}
+    record.update("inputs", models=models)
     record.update("metrics", scores={task: values["models"] for task, values in result["tasks"].items()})
     record.write(output)
     print(f"\n{output / FIGURE_NAME}   the figure\n{output / RESULT_NAME}   the numbers\n"

@@ -38,7 +38,8 @@ def _summary(labels: dict[str, list[dict]]) -> dict:
         }
         errors = {metric: [_percent(run["standard_errors"][metric]) for run in runs] for metric in metrics}
         cut = max(run["protocol"]["prompts_cut"] or 0 for run in runs)
-        models[label] = {"scores": scores, "standard_errors": errors, "prompts_cut": cut}
+        models[label] = {"scores": scores, "standard_errors": errors, "prompts_cut": cut,
+                         "dtype": runs[0]["protocol"].get("dtype", "")}  # fmt: skip
     own = ("few_shot_seed", "prompts_cut", "window", "dtype")
     protocol = {key: value for key, value in every[0]["protocol"].items() if key not in own}
     protocol["few_shot_seeds"] = [run["protocol"]["few_shot_seed"] for run in labels[first]]

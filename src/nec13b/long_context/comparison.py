@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, PreTrainedModel
 
+from ..checkpoint_fingerprint import fingerprint_of_checkpoint
 from ..errors import InputError
 from ..llama_conversion import load_as_nec13b
 from ..pretraining import TokenShards
@@ -99,6 +100,10 @@ def compare(config: CompareConfig) -> dict:
         print(*_lines_of_probes(label, scores), sep="\n")
     write_json(output / RESULT_NAME, result)
     draw_by_position(output / FIGURE_NAME, losses, ranges, window_before)
+    models = {
+        label: [[path, fingerprint_of_checkpoint(path)] for path in paths] for label, paths in checkpoints.items()
+    }
+    record.update("inputs", models=models)
     record.update("metrics", mean_loss=result["loss"])
     record.write(output)
     print(f"\n{output / FIGURE_NAME}   the figure\n{output / RESULT_NAME}   the numbers, by domain too")

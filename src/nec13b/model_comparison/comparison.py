@@ -16,6 +16,7 @@ import torch
 from ..chat.chat_model import ChatModel, load_chat_model
 from ..chat.settings import parse_chat_settings
 from ..chat_tuning.answers import answers
+from ..checkpoint_fingerprint import fingerprint_of_checkpoint
 from ..corpus import Rejections
 from ..generation.endpoint_generator import EndpointGenerator
 from ..generation.work import run_all
@@ -34,7 +35,6 @@ ANSWERS_NAME, SCORES_NAME, VERDICTS_NAME = JOURNALS = ("answers.jsonl", "pair_sc
 REPORT_NAME, PAGE_NAME, REJECTED_NAME = "report.json", "report.html", "rejected.jsonl"
 DECISIVE_SETTINGS = ("max_new_tokens", "temperature", "top_p", "seed", "max_length", "dtype")
 PAIRS_AT_ONCE = 64  # between two writes of the journal
-SAMPLED_BYTES = 1 << 20
 
 
 def compare_side_by_side(config: SideBySideConfig) -> dict:
@@ -178,21 +178,6 @@ def judge(
     if failed := sum(not row["verdict"] for row in found.values()):
         print(f"{failed:,} answers have no verdict; the same command asks for them again")
     return found
-
-
-def fingerprint_of_checkpoint(path: str) -> str:
-    """A digest of the weights' sizes and of the first and last MiB of each file; nothing for a name on the Hub."""
-    place = Path(path)
-    files = [place] if place.is_file() else sorted([*place.glob("*.safetensors"), *place.glob("*.gguf")])
-    digest = hashlib.sha256()
-    for file in files:
-        size = file.stat().st_size
-        digest.update(f"{file.name} {size}".encode())
-        with file.open("rb") as opened:
-            digest.update(opened.read(SAMPLED_BYTES))
-            opened.seek(max(0, size - SAMPLED_BYTES))
-            digest.update(opened.read(SAMPLED_BYTES))
-    return digest.hexdigest() if files else ""
 
 
 def _digest(value) -> str:

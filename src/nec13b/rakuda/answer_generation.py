@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..checkpoint_fingerprint import fingerprint_of_checkpoint
 from ..corpus import Rejections
 from ..errors import InputError
 from ..generation.generator import GenerationFailed, Generator, Sampling
@@ -84,6 +85,9 @@ class _AnswerRun:
         self.failures: dict[str, str] = {}
         self._made_with = {"checkpoint": config.model, "sampling": self.sampling.to_row(), "seed": config.seed,
                            "system": config.system}  # fmt: skip
+        # Which weights a server has is not known.
+        place = str(Path(config.model, config.gguf_file)) if config.gguf_file else config.model
+        self._fingerprint = "" if config.generator == "endpoint" else fingerprint_of_checkpoint(place)
         self._rule = StopRule("questions", config.stop_after_failures, config.budget, AGAIN)
         self._answers: dict[str, ModelAnswer] = {}
         for answer in self.journal.records():
@@ -123,7 +127,7 @@ class _AnswerRun:
             self.failures[question.id] = failure.reason
             return str(failure)
         provenance = self._made_with | {
-            "question": digest_of([question]), "finish_reason": reply.finish_reason,
+            "fingerprint": self._fingerprint, "question": digest_of([question]), "finish_reason": reply.finish_reason,
             "prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens,
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }  # fmt: skip
@@ -141,6 +145,7 @@ class _AnswerRun:
         made = {name: answer.provenance.get(name) for name in self._made_with}
         asked = {question.id: digest_of([question]) for question in self.questions}
         same = answer.provenance.get("question") == asked.get(answer.question_id, answer.provenance.get("question"))
+        same &= answer.provenance.get("fingerprint", self._fingerprint) == self._fingerprint  # a model trained anew
         if answer.model != self.name or made != self._made_with or not same:
             raise InputError(
                 f"{self.journal.path} holds answers of another checkpoint, to other questions or with other sampling; "

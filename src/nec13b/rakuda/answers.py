@@ -89,6 +89,19 @@ def read_answers(places: Sequence[str], rejections: Rejections) -> Answers:
     return found
 
 
+def checkpoints_of(answers: Answers) -> dict[str, list[str]]:
+    """By model, [checkpoint, fingerprint] of what answered, as the answers say; without those that do not say it."""
+    found = {}
+    for model, by_question in answers.items():
+        said = {
+            (str(answer.provenance.get("checkpoint", "")), str(answer.provenance.get("fingerprint", "")))
+            for answer in by_question.values()
+        }
+        if len(said) == 1 and (only := said.pop())[0]:
+            found[model] = list(only)
+    return found
+
+
 def chosen(answers: Answers, models: Sequence[str]) -> Answers:
     """The answers of some models, in the order in which they are named; of all where none is.
 

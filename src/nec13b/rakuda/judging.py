@@ -19,7 +19,7 @@ from ..generation.generators import open_generator
 from ..generation.journal import Journal
 from ..generation.work import Progress, StopRule, run_all, work_through
 from ..run_record import alone_in
-from .answers import chosen, read_answers
+from .answers import checkpoints_of, chosen, read_answers
 from .comparisons import Comparison, Forecast, characters_of, planned_comparisons, request_key
 from .judge_prompt import JudgePrompt, read_judge_prompt
 from .matches import MATCHES_NAME, Match, write_matches
@@ -92,10 +92,12 @@ class Judged:
     Attributes:
         matches: the comparisons that have a review.
         account: counts of comparisons, tokens, cost, and what the judge was.
+        models: by name, [checkpoint, fingerprint] of the models that are known to have answered.
     """
 
     matches: list[Match]
     account: dict[str, Any]
+    models: dict[str, list[str]]
 
 
 def judged(config: RakudaJudgeConfig, generator: Generator | None = None) -> Judged:
@@ -121,7 +123,7 @@ def judged(config: RakudaJudgeConfig, generator: Generator | None = None) -> Jud
             run.journal.close()
         matches = run.matches()
         write_matches(output / MATCHES_NAME, matches)
-    return Judged(matches, run.account())
+    return Judged(matches, run.account(), checkpoints_of(run.answers))
 
 
 def _replayed(config: RakudaJudgeConfig, set_aside: Rejections) -> Judged:
@@ -136,7 +138,7 @@ def _replayed(config: RakudaJudgeConfig, set_aside: Rejections) -> Judged:
         "of_other_answers": replay.other_answers, "cost": 0.0, "judge": f"replay of {config.model}",
         "set_aside": dict(set_aside.counts), "stopped": "",
     }  # fmt: skip
-    return Judged(replay.matches, account)
+    return Judged(replay.matches, account, checkpoints_of(answers or {}))
 
 
 def forecast(config: RakudaJudgeConfig) -> tuple[Forecast, int]:
@@ -174,6 +176,7 @@ class JudgeRun:
         set_aside: takes note of rows that cannot be used.
 
     Attributes:
+        answers: of the models that are compared.
         comparisons: in their order.
         journal: of all reviews of the folder.
         failures: why a request failed, by key.
@@ -183,9 +186,9 @@ class JudgeRun:
         self.config, self.set_aside = config, set_aside
         self.prompt: JudgePrompt = read_judge_prompt(config.judge_prompt, config.prompt_name)
         self.questions = read_questions(config.questions, set_aside, config.questions_revision)
-        answers = chosen(read_answers(config.answers, set_aside), config.models)
+        self.answers = chosen(read_answers(config.answers, set_aside), config.models)
         self.comparisons: Sequence[Comparison] = planned_comparisons(
-            self.questions, answers, config.baseline, config.both_orders, config.seed, set_aside
+            self.questions, self.answers, config.baseline, config.both_orders, config.seed, set_aside
         )
         self.sampling = Sampling(config.review_tokens, config.temperature, config.top_p)
         self.journal = ReviewJournal(Path(config.output_dir) / JOURNAL_NAME, set_aside)

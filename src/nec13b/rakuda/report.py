@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..corpus import Rejections
-from ..run_record import write_json
-from .answers import read_answers
+from ..run_record import RECORD_NAME, read_json, write_json
+from .answers import checkpoints_of, read_answers
 from .matches import Match, read_matches
 from .questions import read_questions
 from .rakuda_config import RakudaJudgeConfig, RakudaReportConfig, ReportSettings
@@ -52,8 +52,12 @@ def report_on_judged(config: RakudaJudgeConfig, matches: Sequence[Match]) -> tup
     return write_report(Path(config.output_dir), matches, config, categories)
 
 
-def report(config: RakudaReportConfig) -> tuple[dict[str, Any], list[Path], Rejections]:
+def report(config: RakudaReportConfig) -> tuple[dict[str, Any], list[Path], Rejections, dict[str, list[str]]]:
     """Reads matches, and answers and questions where they are named, and reports.
+
+    Returns:
+        The results, the files that a person would open, what was set aside, and by name [checkpoint, fingerprint] of
+        the models that are known to have answered (without `labels`).
 
     Raises:
         InputError: nothing can be read.
@@ -61,8 +65,10 @@ def report(config: RakudaReportConfig) -> tuple[dict[str, Any], list[Path], Reje
     set_aside = Rejections()
     matches = read_matches(config.matches, set_aside)
     categories: dict[str, str] = {}
+    models = _models_of_records(config.matches)
     if config.answers:
         texts = read_answers(config.answers, set_aside)
+        models |= checkpoints_of(texts)
         matches = [_with_answers(match, texts) for match in matches]
     if config.questions:
         questions = {question.id: question for question in read_questions(config.questions, set_aside)}
@@ -73,7 +79,16 @@ def report(config: RakudaReportConfig) -> tuple[dict[str, Any], list[Path], Reje
             for match in matches
         ]  # fmt: skip
     results, files = write_report(Path(config.output_dir), matches, config, categories)
-    return results, files, set_aside
+    return results, files, set_aside, models
+
+
+def _models_of_records(places: Sequence[str]) -> dict[str, list[str]]:
+    """What the records of rakuda_judge.py in these folders say of the models that answered."""
+    found: dict[str, list[str]] = {}
+    for path in (Path(place).expanduser() / RECORD_NAME for place in places):
+        if path.is_file():
+            found |= read_json(path, "evaluation/rakuda_judge.py").get("inputs", {}).get("models", {})
+    return found
 
 
 def _with_answers(match: Match, answers: dict) -> Match:

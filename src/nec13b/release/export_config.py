@@ -39,6 +39,13 @@ class ExportConfig:
         metadata={"help": "Licence of the weights as the Hub names it (apache-2.0); whoever trains decides."},
     )
     languages: list[str] = field(default_factory=lambda: ["ja", "en"], metadata={"help": "Languages of the model."})
+    evaluations: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Folders of evaluation/jglue.py, rakuda_judge.py, rakuda_report.py, side_by_side.py or "
+            "loss_by_position.py that have measured this model, for the card; FOLDER,label=NAME of a served model."
+        },
+    )
     limits: str = field(default="", metadata={"help": "Markdown file on limits and intended use, for the card."})
 
     # Where it goes.

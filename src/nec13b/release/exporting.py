@@ -6,6 +6,7 @@ from ..errors import InputError
 from ..pretraining.preparation import number_of_parameters
 from ..run_record import RunRecord, claim_made_dir, write_json
 from .dry_run import export_dry_run
+from .evaluations import read_evaluations
 from .export_config import ExportConfig
 from .exported_forms import files_of, write_form
 from .hub_push import is_local, push
@@ -29,6 +30,7 @@ def export(config: ExportConfig) -> None:
     if config.dry_run:
         print(export_dry_run(config).page())
         return
+    evaluations = read_evaluations(config.evaluations, config.model)
     source = load_source(config.model, config.dtype)
     records = stage_records(source.records_from)
     facts = _facts(config, source, records, limits)
@@ -36,14 +38,15 @@ def export(config: ExportConfig) -> None:
     size = parameters * source.model.dtype.itemsize
     print(f"{config.model}: {parameters:,} parameters in {str(source.model.dtype).removeprefix('torch.')}, "
           f"{size / GIB:,.2f} GiB; made in {len(records)} recorded stages")  # fmt: skip
-    request = {"model": config.model, "records": [str(record.folder) for record in records], "settings": config}
+    request = {"model": config.model, "records": [str(record.folder) for record in records], "settings": config,
+               "evaluations": [each.digest for each in evaluations]}  # fmt: skip
     note = claim_made_dir(output, request, config.overwrite_output_dir, ("push_to", "private", "dry_run"))
     if note is None:
         print(f"{output} holds this export already")
     else:
         record = RunRecord("export", config)
-        _write(config, source, facts, records, record)
-        record.update("inputs", model=config.model)
+        _write(config, source, model_card(facts, records, evaluations), records, record)
+        record.update("inputs", model=config.model, evaluations=[each.digest for each in evaluations])
         record.update("counts", parameters=parameters)
         record.write(output)
         write_json(*note)
@@ -55,11 +58,8 @@ def export(config: ExportConfig) -> None:
         print(f"pushed to {place}")
 
 
-def _write(
-    config: ExportConfig, source: SourceModel, facts: CardFacts, records: list[StageRecord], record: RunRecord
-) -> None:
+def _write(config: ExportConfig, source: SourceModel, card: str, records: list[StageRecord], record: RunRecord) -> None:
     output = Path(config.output_dir)
-    card = model_card(facts, records)
     # The settings that may hold names of machines and folders stay; secrets are in no record.
     stages = [{"stage": r.stage, **{k: r.values.get(k) for k in ("started", "config", "seed", "versions", "git_commit",
               "counts", "metrics")}} for r in records]  # fmt: skip
@@ -82,7 +82,8 @@ def _facts(config: ExportConfig, source: SourceModel, records: list[StageRecord]
     chats = bool(source.tokenizer.chat_template) and (not stages or not stages.isdisjoint(CHAT_STAGES))
     folder = source.records_from.resolve()
     name = folder.parent.name if folder.name in ("model", "adapter") else folder.name
-    repository = config.push_to if config.push_to and not is_local(config.push_to) else f"{config.output_dir}/llama"
+    on_hub = bool(config.push_to) and not is_local(config.push_to)
+    repository = config.push_to if on_hub else f"{Path(config.output_dir).resolve().name}/{config.push_form}"
     return CardFacts(
         title=config.title or name, parameters=number_of_parameters(source.model),
         window=model.max_position_embeddings, vocabulary=model.vocab_size, forms=config.forms, licence=config.licence,

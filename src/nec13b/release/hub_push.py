@@ -15,7 +15,13 @@ def is_local(target: str) -> bool:
     return target.startswith(("/", "./", "../", "~"))
 
 
-def push(folder: Path, target: str, private: bool, message: str) -> str:
+def check_target(target: str) -> None:
+    """Raises InputError where a target is neither a folder nor a name on the Hub."""
+    if not is_local(target) and target.count("/") != 1:
+        raise InputError(f"push_to must be owner/name, or a folder that begins with / or ./, not {target!r}")
+
+
+def push(folder: Path, target: str, private: bool, message: str, repo_type: str = "model") -> str:
     """Uploads a folder.
 
     Args:
@@ -23,6 +29,7 @@ def push(folder: Path, target: str, private: bool, message: str) -> str:
         target: `owner/name` on the Hub, with the token that `HF_TOKEN` or `hf auth login` gives; or a folder.
         private: whether a repository that does not exist yet is made private.
         message: of the commit.
+        repo_type: `model` or `dataset`.
 
     Returns:
         Where it lies now.
@@ -30,18 +37,17 @@ def push(folder: Path, target: str, private: bool, message: str) -> str:
     Raises:
         InputError: the Hub refuses, or cannot be reached; nothing local is changed.
     """
+    check_target(target)
     if is_local(target):
         place = Path(target).expanduser()
         for name, _ in files_of(folder):
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, place / name)
         return str(place)
-    if target.count("/") != 1:
-        raise InputError(f"push_to must be owner/name, or a folder that begins with / or ./, not {target!r}")
     api = HfApi()
     try:
-        url = api.create_repo(target, private=private, exist_ok=True)
-        api.upload_folder(repo_id=target, folder_path=folder, commit_message=message)
+        url = api.create_repo(target, private=private, repo_type=repo_type, exist_ok=True)
+        api.upload_folder(repo_id=target, repo_type=repo_type, folder_path=folder, commit_message=message)
     except LocalTokenNotFoundError:
         raise InputError("pushing needs a token of the Hub; set HF_TOKEN or run `hf auth login`") from None
     except (HfHubHTTPError, OSError) as error:

@@ -4,12 +4,14 @@ It says what the records say and no more. What no record can know, for what the 
 is a text of those who trained it (`limits`); where there is none, the card says so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
+from .evaluations import Evaluation
+from .markdown_table import markdown_table
 from .stage_records import StageRecord
 
 TRAINING_STAGES = ("pretrain", "extend_context", "chat_tune", "align")
@@ -48,17 +50,33 @@ class CardFacts:
     repository: str
 
 
-def model_card(facts: CardFacts, records: list[StageRecord]) -> str:
-    """The text of README.md: metadata for the Hub, then what a person reads."""
+def model_card(facts: CardFacts, records: list[StageRecord], evaluations: Sequence[Evaluation] = ()) -> str:
+    """The text of README.md: metadata for the Hub, then what a person reads.
+
+    Args:
+        facts: what no record says.
+        records: of the stages, in the order in which they ran.
+        evaluations: of this model.
+    """
+    results = [result for each in evaluations for result in each.statement.results]
     metadata = ModelCardData(
         language=facts.languages,
         license=facts.licence or None,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["nec13b", *(["conversational"] if facts.chats else [])],
+        model_name=facts.title if results else None,
+        eval_results=results or None,
     )
     parts = [f"---\n{metadata.to_yaml()}\n---", f"# {facts.title}", _what_it_is(facts), *_use(facts)]
-    parts += [*_data(records), *_training(records), *_losses(records), *_limits(facts), *_origin(records)]
+    parts += [
+        *_data(records),
+        *_training(records),
+        *_losses(records),
+        *_evaluations(evaluations),
+        *_limits(facts),
+        *_origin(records),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -107,10 +125,10 @@ def _data(records: list[StageRecord]) -> Iterator[str]:
         epochs = _latest([r for r in records if r.stage == "pretrain"], "counts", "epochs") or {}
         rows = [[name, f"{c['documents']:,}", f"{c['tokens']:,}", f"{epochs[name]:.2f}" if name in epochs else ""]
                 for name, c in sorted(kept.items())]  # fmt: skip
-        yield _table(["domain", "documents", "tokens", "epochs of pre-training"], rows)
+        yield markdown_table(["domain", "documents", "tokens", "epochs of pre-training"], rows)
     if sources:
         unique = {tuple(row): row for row in sources}
-        yield _table(["stage", "source", "licence"], list(unique.values()))
+        yield markdown_table(["stage", "source", "licence"], list(unique.values()))
 
 
 def _sources(record: StageRecord, made: set[str]) -> Iterator[list[str]]:
@@ -148,7 +166,9 @@ def _training(records: list[StageRecord]) -> Iterator[str]:
         ])  # fmt: skip
     if rows:
         yield "## Training"
-        yield _table(["stage", "steps", "tokens", "learning rate", "batch", "sequence", "processes", "hours"], rows)
+        yield markdown_table(
+            ["stage", "steps", "tokens", "learning rate", "batch", "sequence", "processes", "hours"], rows
+        )
         yield "A batch is counted in tokens in pre-training, in rows later. All settings stand in `stages.json`."
 
 
@@ -165,7 +185,18 @@ def _losses(records: list[StageRecord]) -> Iterator[str]:
             rows.append([WHAT_STAGES_DO.get(record.stage, record.stage), domain, start, f"{loss:.3f}"])
     if rows:
         yield "## Held-out loss"
-        yield _table(["stage", "text", "before (nats per token)", "after"], rows)
+        yield markdown_table(["stage", "text", "before (nats per token)", "after"], rows)
+
+
+def _evaluations(evaluations: Sequence[Evaluation]) -> Iterator[str]:
+    if evaluations:
+        yield "## Evaluation"
+    for each in evaluations:
+        yield f"### {each.statement.title}"
+        for columns, rows in each.statement.tables:
+            if rows:
+                yield markdown_table(columns, rows)
+        yield "\n".join(f"- {sentence}" for sentence in (*each.statement.protocol, each.note))
 
 
 def _limits(facts: CardFacts) -> Iterator[str]:
@@ -187,13 +218,8 @@ def _origin(records: list[StageRecord]) -> Iterator[str]:
          f"`{str(r.get('git_commit', default='') or 'unknown')[:12]}`", r.get("versions", "transformers", default="")]
         for r in records
     ]  # fmt: skip
-    yield _table(["stage", "recipe", "day", "commit", "transformers"], rows)
+    yield markdown_table(["stage", "recipe", "day", "commit", "transformers"], rows)
 
 
 def _latest(records: list[StageRecord], *path: str):
     return next((value for record in reversed(records) if (value := record.get(*path))), None)
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [f"| {' | '.join(columns)} |", f"| {' | '.join('---' for _ in columns)} |"]
-    return "\n".join([*lines, *(f"| {' | '.join(str(c).replace('|', chr(92) + '|') for c in row)} |" for row in rows)])
