@@ -5,7 +5,7 @@ TINY_EVALUATION := evaluation/configs/tiny
 RUN := $(BIN)/python
 LAUNCH := $(BIN)/accelerate launch --quiet --config_file accelerate_configs/cpu.yaml --num_cpu_threads_per_process 1
 STAGES := dirty quality clean tokenizer packed base long dialogues chat amplified candidates annotation preferences \
-    aligned export side_by_side
+    aligned side_by_side export dataset
 FIGURES := loss_by_position jglue rakuda
 
 .PHONY: demo
@@ -79,10 +79,6 @@ $(DEMO)/aligned/run.json: $(DEMO)/chat/run.json $(DEMO)/preferences/run.json $(T
 	$(LAUNCH) recipes/align.py --model $(DEMO)/chat/model --preferences $(DEMO)/preferences --output_dir $(@D)
 	@touch $@
 
-$(DEMO)/export/run.json: $(DEMO)/aligned/run.json $(TINY)/export.yaml
-	$(RUN) recipes/export.py --model $(DEMO)/aligned/model --output_dir $(@D)
-	@touch $@
-
 # --- evaluation, section 6: figures 2, 3 and 4
 
 $(DEMO)/loss_by_position/run.json: $(DEMO)/long/run.json $(TINY_EVALUATION)/loss_by_position.yaml
@@ -102,6 +98,17 @@ $(DEMO)/rakuda/run.json: $(TINY_EVALUATION)/rakuda_judge.yaml
 $(DEMO)/side_by_side/run.json: $(DEMO)/aligned/run.json $(TINY_EVALUATION)/side_by_side.yaml
 	$(RUN) evaluation/side_by_side.py --models chat=$(DEMO)/chat/model aligned=$(DEMO)/aligned/model \
 	    --preferences $(DEMO)/preferences --output_dir $(@D)
+	@touch $@
+
+# --- release: the model for everybody's tools, with its scores on the card, and the corpus as a data set
+
+$(DEMO)/export/run.json: $(DEMO)/aligned/run.json $(DEMO)/jglue/run.json $(DEMO)/side_by_side/run.json $(TINY)/export.yaml
+	$(RUN) recipes/export.py --model $(DEMO)/aligned/model --evaluations $(DEMO)/jglue $(DEMO)/side_by_side \
+	    --output_dir $(@D)
+	@touch $@
+
+$(DEMO)/dataset/run.json: $(DEMO)/clean/run.json $(TINY)/publish_dataset.yaml
+	$(RUN) recipes/publish_dataset.py --dataset $(DEMO)/clean --output_dir $(@D)
 	@touch $@
 
 # --- one page of all of it

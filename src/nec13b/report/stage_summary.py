@@ -33,6 +33,7 @@ TITLES = {
     "align": "Alignment",
     "export": "Export",
     "side_by_side": "Before and after alignment",
+    "publish_dataset": "The corpus as a data set",
 }
 # What a stage counts: the words for it, and where the number stands in run.json.
 NUMBERS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
@@ -93,6 +94,10 @@ NUMBERS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     ],
     "align": [("steps", ("counts", "steps")), ("tokens", ("counts", "tokens"))],
     "export": [("parameters", ("counts", "parameters"))],
+    "publish_dataset": [
+        ("documents to train on", ("counts", "train")),
+        ("held out", ("counts", "held_out")),
+    ],
 }
 
 
