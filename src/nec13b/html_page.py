@@ -1,11 +1,12 @@
 """Reports as one HTML page that needs nothing but itself: no script, no font, no network."""
 
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .whole_files import whole_file
 
 
 def write_page(path: Path, template: Path, values: dict[str, Any], **filters) -> None:
@@ -19,9 +20,9 @@ def write_page(path: Path, template: Path, values: dict[str, Any], **filters) ->
     """
     environment = _environment(template.parent)
     environment.filters |= {"n": number, "percent": percent, "visible": visible, **filters}
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(environment.get_template(template.name).render(**values), encoding="utf-8")
-    os.replace(temporary, path)
+    page = environment.get_template(template.name).render(**values)
+    with whole_file(path) as building:
+        building.write_text(page, encoding="utf-8")
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from nec13b.corpus.blocks import ALWAYS, IF_ANY
 from nec13b.errors import InputError
 from nec13b.release.dataset_card import size_category
 from nec13b.release.dataset_config import PublishDatasetConfig
-from nec13b.release.dataset_files import COLUMNS, CORPUS, built
+from nec13b.release.dataset_files import COLUMNS, CORPUS
 from nec13b.release.dataset_publishing import publish_dataset
 
 OF_REJECTED = {"reason", "detail", "spans", "items"}
@@ -219,17 +219,6 @@ def test_folders_that_are_no_data_set_are_told(dialogues, corpus, tmp_path):
         published(dialogues, tmp_path, push_to="nothing")
     with pytest.raises(InputError, match=r"limits: cannot read nowhere\.md"):
         published(dialogues, tmp_path, limits="nowhere.md")
-
-
-def test_a_folder_that_could_not_be_filled_leaves_the_old_one(tmp_path):
-    def fail(folder: Path) -> None:
-        (folder / "half").touch()
-        raise OSError("no space")
-
-    built(tmp_path / "hub", lambda folder: (folder / "whole").touch())
-    with pytest.raises(OSError, match="no space"):
-        built(tmp_path / "hub", fail)
-    assert [path.name for path in tmp_path.rglob("*")] == ["hub", "whole"]
 
 
 @pytest.mark.parametrize(

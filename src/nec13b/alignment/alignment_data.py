@@ -8,8 +8,6 @@ preference is left out and counted.
 import hashlib
 import itertools
 import json
-import os
-import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from ..chat_tuning.chatml import IGNORED, encoded_dialogue
 from ..dialogues.dialogue import Message
 from ..errors import InputError
 from ..preferences.preference import Preference
+from ..whole_files import whole_folder
 
 
 @dataclass
@@ -198,8 +197,6 @@ def stored_data_set(rows: list[dict[str, list[int]]], folder: Path, write: bool)
     """
     place = folder / hashlib.sha1(json.dumps(rows).encode()).hexdigest()[:16]
     if write and not place.is_dir():
-        building = folder / f".{place.name}.tmp"
-        shutil.rmtree(building, ignore_errors=True)
-        Dataset.from_list(rows).save_to_disk(building)
-        os.replace(building, place)
+        with whole_folder(place) as building:
+            Dataset.from_list(rows).save_to_disk(building)
     return load_from_disk(place)

@@ -1,9 +1,9 @@
 """How an alignment went, in one picture: margin, accuracy, KL and length against steps."""
 
-import os
 from pathlib import Path
 
 from ..pretraining.figures import COLOURS
+from ..whole_files import write_figure
 from .hacking_signs import evaluations
 
 TRAINING, HELD_OUT = "0.72", COLOURS["en"]
@@ -22,7 +22,6 @@ def draw_alignment(path: Path, log_history: list[dict]) -> Path:
         path: a PNG file.
         log_history: what Trainer logged.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
@@ -50,7 +49,4 @@ def draw_alignment(path: Path, log_history: list[dict]) -> Path:
         axes.set_xlabel("optimizer steps")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-    temporary = path.with_name(f".{path.stem}.tmp.png")
-    FigureCanvasAgg(figure).print_png(temporary)
-    os.replace(temporary, path)
-    return path
+    return write_figure(path, figure)

@@ -9,7 +9,6 @@ Planted checks are among the judgements, and not among the preferences: their an
 """
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from ..preferences.answer_pair import AnswerPair
 from ..preferences.judgement import Judgement
 from ..preferences.judgement_files import JUDGEMENTS_NAME, pair_of_row, read_judgements, write_rows
 from ..run_record import write_json
+from ..whole_files import whole_file
 from .argilla_records import judgements_of_records, records
 from .campaign import RECORDED, STRANGE, Campaign
 from .label_studio_tasks import LABELING_CONFIG, judgements_of_tasks, tasks
@@ -74,9 +74,8 @@ def write_export(kind: str, folder: Path, campaign: Campaign, rule: Adjudication
         ]  # fmt: skip
         if not rows:
             raise InputError("no preference has come of the judgements yet, so there is no data set to write")
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        Dataset.from_list(rows).to_parquet(temporary)
-        os.replace(temporary, path)
+        with whole_file(path) as building:
+            Dataset.from_list(rows).to_parquet(building)
         return [path]
     if kind == "argilla":
         return [write_json(folder / "argilla.json", records(pairs, judgements))]

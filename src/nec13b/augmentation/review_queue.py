@@ -18,20 +18,21 @@ a person may think again; after `withdraw` it awaits one, as before. `reviewer`,
 optional. The recipe, run again, takes what was decided into `dialogues.jsonl` and leaves the rest in the queue.
 """
 
+import contextlib
 import dataclasses
 import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ..corpus import Rejections
 from ..corpus.documents import LONE_SURROGATE
 from ..dialogues.dialogue import Dialogue, Message
 from ..dialogues.dialogue_shapes import NotADialogue, messages_of_row
 from ..dialogues.leaked_marks import leaked_mark
+from ..whole_files import whole_file
 from .outcome_journal import Outcome
 
 QUEUE_NAME, DECISIONS_NAME, RESULT_NAME = "review.jsonl", "reviewed.jsonl", "dialogues.jsonl"
@@ -135,7 +136,7 @@ class ReviewFiles:
         """
         counts: Counter[str] = Counter(accepted=0, edited=0, rejected=0, waiting=0, result=0)
         known = 0
-        with _replaced(self.folder / QUEUE_NAME) as queue, _replaced(self.folder / RESULT_NAME) as result:
+        with _new_file(self.folder / QUEUE_NAME) as queue, _new_file(self.folder / RESULT_NAME) as result:
             for outcome in kept:
                 decision = self.decisions.get(outcome.dialogue.id)
                 known += decision is not None
@@ -173,22 +174,8 @@ class ReviewFiles:
         }
 
 
-class _replaced:
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[TextIO]:
     """A text file that takes the place of an old one when it is whole."""
-
-    def __init__(self, path: Path):
-        self.path, self.temporary = path, path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self):
-        self.file = self.temporary.open("w", encoding="utf-8", errors="backslashreplace")
-        return self.file
-
-    def __exit__(self, kind, *_):
-        if kind is None:
-            self.file.flush()
-            os.fsync(self.file.fileno())
-        self.file.close()
-        if kind is None:
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
+    with whole_file(path) as building, building.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        yield file

@@ -1,11 +1,11 @@
 """Dialogues that people had with a model, in a JSONL file of `messages`, the form that training reads."""
 
 import json
-import os
 from pathlib import Path
 
 from ..dialogues.dialogue import Dialogue
 from ..errors import InputError
+from ..whole_files import write_json_lines
 
 
 def add_to_file(path: Path, dialogue: Dialogue) -> int:
@@ -19,14 +19,10 @@ def add_to_file(path: Path, dialogue: Dialogue) -> int:
     """
     dialogues = dialogues_of_file(path) if path.exists() else []
     rows = [one.to_row() for one in dialogues if one.id != dialogue.id] + [dialogue.to_row()]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        os.replace(temporary, path)
+        return write_json_lines(path, rows)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
-    return len(rows)
 
 
 def dialogues_of_file(path: Path) -> list[Dialogue]:

@@ -1,13 +1,12 @@
 """LoRA and QLoRA: what is trained beside the frozen weights, and the sum of both as one model."""
 
-import os
-import shutil
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
+from ..whole_files import whole_folder
 from .tuning_settings import TuningSettings
 
 
@@ -58,9 +57,6 @@ def write_merged(base: PreTrainedModel, adapter: Path, folder: Path, tokenizer) 
     generation = base.generation_config
     merged = PeftModel.from_pretrained(base, adapter).merge_and_unload()
     merged.generation_config, merged.config.use_cache = generation, True
-    building = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    merged.save_pretrained(building)
-    tokenizer.save_pretrained(building)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(building, folder)
+    with whole_folder(folder) as building:
+        merged.save_pretrained(building)
+        tokenizer.save_pretrained(building)

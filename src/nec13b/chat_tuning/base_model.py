@@ -1,7 +1,5 @@
 """The model that is tuned: read from any checkpoint, made ready for its tokenizer, and found again by its adapter."""
 
-import os
-import shutil
 from pathlib import Path
 
 import torch
@@ -10,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from ..errors import InputError
 from ..llama_conversion import load_as_nec13b
 from ..tokenization import TokenizerHandle, load_tokenizer
+from ..whole_files import whole_folder
 from .adapters import four_bits
 from .chatml import make_embeddings, stop_at_end_of_turn, use_chatml
 from .tuning_settings import TuningSettings
@@ -55,11 +54,9 @@ def adapters_base(config: TuningSettings, tokenizer: PreTrainedTokenizerBase, ad
 
 def write_base(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Writes the model that an adapter belongs to; the folder appears only when it is whole."""
-    building = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    model.save_pretrained(building)
-    tokenizer.save_pretrained(building)
-    os.replace(building, folder)
+    with whole_folder(folder) as building:
+        model.save_pretrained(building)
+        tokenizer.save_pretrained(building)
 
 
 def load_base(

@@ -1,7 +1,6 @@
 """What the trainers of this project on trl's have in common: whole checkpoints, a metrics file, progress, samples."""
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ..pretraining.checkpoints import MARKER_NAME
 from ..pretraining.gpus import GIB, peak_memory_bytes
 from ..pretraining.whole_model import WritesWholeModels
 from ..run_record import write_json
+from ..whole_files import whole_file
 from .answers import answers
 from .tuning_settings import TuningSettings
 
@@ -119,6 +119,5 @@ class SampleAnswers(TrainerCallback):
             lines += [f"## {prompt[-1]['content'].strip().splitlines()[0]}", ""]
             for at, texts_then in sorted(self.by_step.items()):
                 lines += [f"step {at:,}:", "", "~~~~text", texts_then[number], "~~~~", ""]
-        building = self.path.with_name(f".{self.path.name}.tmp")
-        building.write_text("\n".join(lines), encoding="utf-8")
-        os.replace(building, self.path)
+        with whole_file(self.path) as building:
+            building.write_text("\n".join(lines), encoding="utf-8")

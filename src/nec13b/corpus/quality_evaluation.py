@@ -1,7 +1,6 @@
 """Making a learned filter, and how good it is on text it has not seen: ROC, precision, recall, by kind and source."""
 
 import hashlib
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from ..whole_files import write_figure
 from .dirtying import KINDS
 from .quality import CLEAN, MODEL_NAME, QualityClassifier, write_card
 from .quality_training import Example, TrainQualityConfig, train_classifier
@@ -224,7 +224,6 @@ def reliability(scored: Scored) -> list[tuple[float, float, int]]:
 def draw_quality(path: Path, scored: Scored, threshold: float) -> None:
     """Reliability plot, ROC curves by kind, and the distribution of the scores, beside each other."""
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.2), dpi=130, layout="constrained")
@@ -256,6 +255,4 @@ def draw_quality(path: Path, scored: Scored, threshold: float) -> None:
     for axes in (left, middle, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-    temporary = path.with_name(f".{path.stem}.tmp.png")
-    FigureCanvasAgg(figure).print_png(temporary)
-    os.replace(temporary, path)
+    write_figure(path, figure)

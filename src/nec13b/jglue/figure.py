@@ -1,9 +1,9 @@
 """Figure 3 of the paper: scores of models on JSQuAD and JCommonsenseQA as bars, here with 95% intervals."""
 
-import os
 from pathlib import Path
 
 from ..japanese_font import NO_FONT_NOTE, is_wide, japanese_labels
+from ..whole_files import write_figure
 from .summary import NAMES
 
 CHANCE = {"acc": 20.0}  # percent: one of five choices
@@ -16,7 +16,6 @@ def draw_scores(path: Path, tasks: dict[str, dict]) -> Path:
         path: a PNG file.
         tasks: from `summaries`.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     labels = list(dict.fromkeys(label for found in tasks.values() for label in found["models"]))
@@ -51,7 +50,4 @@ def draw_scores(path: Path, tasks: dict[str, dict]) -> Path:
             axes.set_axisbelow(True)
         if shown != labels:
             figure.supxlabel(NO_FONT_NOTE, fontsize=7, color="0.4")
-        temporary = path.with_name(f".{path.stem}.tmp.png")
-        FigureCanvasAgg(figure).print_png(temporary)
-    os.replace(temporary, path)
-    return path
+        return write_figure(path, figure)

@@ -1,12 +1,12 @@
 """What a comparison of losses by position says: a table, numbers for machines, and figure 2."""
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..whole_files import write_figure
 from .interpolations import INTERPOLATIONS, interpolation_named
 from .position_losses import Estimate, Losses, bucket_means, estimate, paired
 
@@ -97,7 +97,7 @@ def draw_by_position(
                           ha="right", va="bottom", rotation=90)  # fmt: skip
     handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=min(len(texts), 5), frameon=False, fontsize=8)
-    return _write(path, figure)
+    return write_figure(path, figure)
 
 
 def draw_divisors(
@@ -131,13 +131,4 @@ def draw_divisors(
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=9)
-    return _write(path, figure)
-
-
-def _write(path: Path, figure) -> Path:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    temporary = path.with_name(f".{path.stem}.tmp.png")
-    FigureCanvasAgg(figure).print_png(temporary)
-    os.replace(temporary, path)
-    return path
+    return write_figure(path, figure)

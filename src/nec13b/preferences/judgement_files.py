@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from ..dialogues.dialogue import Message
 from ..dialogues.dialogue_shapes import NotADialogue, kind_of, messages_of_row
 from ..errors import InputError
+from ..whole_files import write_json_lines
 from .answer_pair import AnswerPair, CandidateAnswer
 from .judgement import REASONS, VERDICTS, Judgement
 
@@ -58,20 +59,7 @@ def read_judgements(path: str | os.PathLike) -> list[Judgement]:
 
 def write_rows(path: str | os.PathLike, items: Iterable[Row]) -> int:
     """Writes pairs, judgements or preferences, a row a line, and returns how many; the file appears when whole."""
-    path, written = Path(path), 0
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for item in items:
-                file.write(json.dumps(item.to_row(), ensure_ascii=False) + "\n")
-                written += 1
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return written
+    return write_json_lines(Path(path), (item.to_row() for item in items))
 
 
 def pair_of_row(row: Any) -> AnswerPair:

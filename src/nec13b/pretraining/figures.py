@@ -1,8 +1,9 @@
 """The loss curve of a run."""
 
 import math
-import os
 from pathlib import Path
+
+from ..whole_files import write_figure
 
 COLOURS = {"ja": "#c0392b", "en": "#1f5fa8", "code": "#2e8b57"}
 
@@ -34,7 +35,6 @@ def draw_loss_curve(
             leaves that out.
         unit: what the loss is called.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.5), dpi=140, layout="constrained")
@@ -65,7 +65,4 @@ def draw_loss_curve(
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
-    temporary = path.with_name(f".{path.stem}.tmp.png")
-    FigureCanvasAgg(figure).print_png(temporary)
-    os.replace(temporary, path)
-    return path
+    return write_figure(path, figure)

@@ -24,6 +24,7 @@ from ..modeling_nec13b import Nec13bForCausalLM
 from ..run_record import LOCK_NAME, RECORD_NAME, read_json, write_json
 from ..tokenization import TokenizerHandle, load_tokenizer, make_tokenizer
 from ..tokenization.settings import TrainTokenizerConfig
+from ..whole_files import whole_folder
 from .bad_steps import FOLDER_NAME, LEFT_OUT_NAME
 from .callbacks import METRICS_NAME
 from .config import PackTokensConfig, PretrainConfig
@@ -281,9 +282,7 @@ def _initial_weights(config: PretrainConfig, tokenizer: TokenizerHandle, folder:
         return folder
     set_seed(config.seed)
     model = Nec13bForCausalLM(shape)
-    building = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    model.save_pretrained(building)
-    write_json(building / REQUEST_NAME, request)
-    os.replace(building, folder)
+    with whole_folder(folder) as building:
+        model.save_pretrained(building)
+        write_json(building / REQUEST_NAME, request)
     return folder

@@ -8,7 +8,6 @@ new run.
 """
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from ..errors import InputError
+from ..whole_files import write_figure
 
 CONFIDENCE = 0.9
 
@@ -88,7 +88,6 @@ def draw_scaling(
         curves: (operations, held-out loss) along each run.
         checked: a run to compare the extrapolation with.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.5), dpi=140, layout="constrained")
@@ -116,7 +115,4 @@ def draw_scaling(
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, which="both")
     axes.legend(frameon=False, fontsize=9)
-    temporary = path.with_name(f".{path.stem}.tmp.png")
-    FigureCanvasAgg(figure).print_png(temporary)
-    os.replace(temporary, path)
-    return path
+    return write_figure(path, figure)

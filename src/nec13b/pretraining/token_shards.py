@@ -9,7 +9,6 @@ every document ends, so that nobody ever has to search the tokens for borders.
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..corpus import Document, is_held_out
 from ..errors import InputError
 from ..run_record import read_json, write_json
 from ..tokenization import TokenizerHandle
+from ..whole_files import whole_folder
 
 INDEX_NAME = "index.json"
 FORMAT_FAMILY = "nec13b-token-shards-"
@@ -57,36 +57,31 @@ def write_token_shards(
     folder = Path(folder)
     if folder.exists() and not (folder / INDEX_NAME).is_file() and any(folder.iterdir()):
         raise InputError(f"{folder} holds files that are not token shards; choose another output folder")
-    building = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(building, ignore_errors=True)  # what a killed run left behind
-    building.mkdir(parents=True)
-    dtype = "uint16" if len(handle.tokenizer) <= 2**16 else "uint32"
-    streams: dict[tuple[str, str], _StreamWriter] = {}
-    corpus_digest = hashlib.sha256()
-    for batch in _batches(documents):
-        for document, ids in zip(batch, _encode(handle, [document.text for document in batch])):
-            corpus_digest.update(f"{document.domain}\0{document.text}\0".encode())
-            key = ("held_out" if is_held_out(document, held_out_fraction) else "train", document.domain)
-            if key not in streams:
-                streams[key] = _StreamWriter(building, "-".join(key), dtype, shard_tokens)
-            streams[key].add(ids)
-    if not streams:
-        shutil.rmtree(building)
-        raise InputError("the corpus holds no usable document")
-    index = {
-        "format": FORMAT,
-        "dtype": dtype,
-        "tokenizer": handle.fingerprint,
-        "vocab_size": handle.padded_vocab_size,
-        "padding_token": _padding_token(handle),
-        "corpus": "sha256:" + corpus_digest.hexdigest(),
-        "held_out_fraction": held_out_fraction,
-        "mixture": {name: mixture[name] for name in ("proportions", "most_passes")} if mixture else None,
-        "streams": {"/".join(key): streams[key].close() for key in sorted(streams)},
-    }
-    write_json(building / INDEX_NAME, index)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(building, folder)
+    with whole_folder(folder) as building:
+        dtype = "uint16" if len(handle.tokenizer) <= 2**16 else "uint32"
+        streams: dict[tuple[str, str], _StreamWriter] = {}
+        corpus_digest = hashlib.sha256()
+        for batch in _batches(documents):
+            for document, ids in zip(batch, _encode(handle, [document.text for document in batch])):
+                corpus_digest.update(f"{document.domain}\0{document.text}\0".encode())
+                key = ("held_out" if is_held_out(document, held_out_fraction) else "train", document.domain)
+                if key not in streams:
+                    streams[key] = _StreamWriter(building, "-".join(key), dtype, shard_tokens)
+                streams[key].add(ids)
+        if not streams:
+            raise InputError("the corpus holds no usable document")
+        index = {
+            "format": FORMAT,
+            "dtype": dtype,
+            "tokenizer": handle.fingerprint,
+            "vocab_size": handle.padded_vocab_size,
+            "padding_token": _padding_token(handle),
+            "corpus": "sha256:" + corpus_digest.hexdigest(),
+            "held_out_fraction": held_out_fraction,
+            "mixture": {name: mixture[name] for name in ("proportions", "most_passes")} if mixture else None,
+            "streams": {"/".join(key): streams[key].close() for key in sorted(streams)},
+        }
+        write_json(building / INDEX_NAME, index)
     return TokenShards.open(folder)
 
 

@@ -1,7 +1,5 @@
 """One comparison of two answers with its verdict, and the files that hold such."""
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 
 from ..corpus import Rejections
 from ..errors import InputError
+from ..whole_files import write_json_lines
 from .rakuda_rows import SAMPLE, rows_of_places, sample_file
 from .verdicts import FIRST, LAST_DIGIT, SECOND, TIE, UNREADABLE, verdict_of
 
@@ -91,11 +90,7 @@ class Match:
 
 def write_matches(path: Path, matches: Sequence[Match]) -> None:
     """Writes `matches.jsonl`; the path holds the old content or the new, never half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        for match in matches:
-            file.write(json.dumps(match.to_row(), ensure_ascii=False) + "\n")
-    os.replace(temporary, path)
+    write_json_lines(path, (match.to_row() for match in matches))
 
 
 def read_matches(

@@ -1,12 +1,12 @@
 """Figure 4 of the paper: win rates on Rakuda, with intervals, and beside them who wins against whom."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..japanese_font import NO_FONT_NOTE, columns_of, is_wide, japanese_labels
+from ..whole_files import write_figure
 
 LONGEST_NAME = 42  # columns of a label
 MOST_IN_TABLE = 12  # models up to which shares are written into the table
@@ -52,10 +52,7 @@ def draw_win_rates(path: Path, results: dict[str, Any]) -> Path:
         if not japanese and any(map(is_wide, models)):
             said += f"\n{NO_FONT_NOTE}"
         figure.supxlabel(said, fontsize=8, color="0.4")
-        temporary = path.with_name(f".{path.stem}.tmp.png")
-        figure.savefig(temporary)
-    os.replace(temporary, path)
-    return path
+        return write_figure(path, figure)
 
 
 def shown_name(name: str, rank: int, japanese: bool) -> str:

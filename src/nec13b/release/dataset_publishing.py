@@ -4,9 +4,10 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..run_record import RECORD_NAME, RunRecord, claim_made_dir, fingerprint_of_file, write_json
+from ..whole_files import whole_folder
 from .dataset_card import DatasetFacts, dataset_card
 from .dataset_config import PublishDatasetConfig
-from .dataset_files import RECIPES, DatasetFolder, built
+from .dataset_files import RECIPES, DatasetFolder
 from .dry_run import dataset_dry_run
 from .exported_forms import files_of
 from .hub_push import is_local, push
@@ -51,12 +52,9 @@ def publish_dataset(config: PublishDatasetConfig) -> None:
         print(f"{output} holds this data set already")
     else:
         record = RunRecord("publish_dataset", config)
-
-        def write(folder: Path) -> None:
-            source.write(folder)
-            (folder / CARD_NAME).write_bytes(card)
-
-        built(place, write)
+        with whole_folder(place) as building:
+            source.write(building)
+            (building / CARD_NAME).write_bytes(card)
         record.update("inputs", dataset=config.dataset, record=request["record"])
         record.update("counts", **source.counts())
         record.write(output)

@@ -5,11 +5,10 @@ nec13b   the same weights under the project's name, its three modules beside the
 gguf     one file for llama.cpp (gguf_file.py)
 """
 
-import os
-import shutil
 from pathlib import Path
 
 from ..llama_conversion import llama_from_nec13b
+from ..whole_files import whole_folder
 from .gguf_file import write_gguf
 from .source_model import SourceModel
 
@@ -28,21 +27,13 @@ def write_form(source: SourceModel, form: str, folder: Path, max_shard_size: str
     Raises:
         InputError: the model has no such form.
     """
-    building = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as building:
         if form == "gguf":
             write_gguf(source.model, source.tokenizer, building / GGUF_NAME)
         else:
             model = llama_from_nec13b(source.model) if form == "llama" else source.model
             model.save_pretrained(building, max_shard_size=max_shard_size)
             source.tokenizer.save_pretrained(building)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(building, folder)
     return folder
 
 

@@ -1,6 +1,5 @@
 """From a corpus to a saved tokenizer: draw documents, count pre-tokens, train, remove what is unsuitable, save."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from ..corpus import Document, parse_sources, parts_of
 from ..corpus.mixture import mixture_of_corpus, resolve_proportions
 from ..errors import InputError
+from ..whole_files import write_json_lines
 from .bpe import BYTE_TOKENS, FIRST_TOKENS, PLAIN_BYTES, assemble, check_vocab_size, finished, rank_tokens
 from .drawing import Reader, survey_corpus
 from .pre_token_counts import PreTokenCounts, count_pre_tokens
@@ -185,6 +185,4 @@ def write_removed(path: Path, vocabulary: Vocabulary) -> None:
         {"token": each.token, "class": each.name, "count": round(each.count, 1), "documents": each.documents}
         for each in vocabulary.removed
     ]
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    temporary.replace(path)
+    write_json_lines(path, rows)
