@@ -166,6 +166,11 @@ def read_json(path: Path, made_by: str) -> dict:
     return value
 
 
+def digest_of_value(value: Any) -> str:
+    """SHA-256 of a value as JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
 def fingerprint_of_file(path: str | os.PathLike) -> str:
     """The SHA-256 of a file's bytes, `sha256:...`."""
     with open(path, "rb") as file:

@@ -14,7 +14,7 @@ from nec13b import Nec13bForCausalLM
 from nec13b.chat_tuning.answers import answers
 from nec13b.chat_tuning.chatml import IGNORED, encoded_dialogue
 from nec13b.chat_tuning.tuning_config import ChatTuneConfig
-from nec13b.chat_tuning.tuning_data import as_data_set, tuning_data
+from nec13b.chat_tuning.tuning_data import as_data_set, in_turn, tuning_data
 from nec13b.chat_tuning.tuning_run import run_tuning
 from nec13b.chat_tuning.tuning_trainer import ChatTrainer
 from nec13b.dialogues import Dialogue
@@ -263,3 +263,8 @@ def test_a_window_that_is_too_short_is_refused(base, tmp_path, dialogues_file):
         run_tuning(config(base, tmp_path / "run", dialogues=[str(dialogues_file)], max_length=512))
     with pytest.raises(InputError, match="--model"):
         run_tuning(config(base, tmp_path / "run", model=None))
+
+
+def test_sources_take_turns():
+    assert list(in_turn([[1, 2, 3], [], ["a"], [None, 0]])) == [1, "a", None, 2, 0, 3]
+    assert list(in_turn([])) == []

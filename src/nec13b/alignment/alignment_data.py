@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..chat.history_window import messages_that_fit
 from ..chat_tuning.chatml import IGNORED, encoded_dialogue
+from ..chat_tuning.tuning_data import in_turn
 from ..dialogues.dialogue import Message
 from ..errors import InputError
 from ..preferences.preference import Preference
@@ -75,12 +76,7 @@ class AlignmentData:
 
     def sampled_prompts(self, count: int) -> list[list[Message]]:
         """So many held-out prompts, the sources in turn."""
-        found, sources = [], [list(prompts) for prompts in self.prompts.values()]
-        while any(sources) and len(found) < count:
-            for prompts in sources:
-                if prompts and len(found) < count:
-                    found.append(prompts.pop(0))
-        return found
+        return list(itertools.islice(in_turn(self.prompts.values()), count))
 
 
 def alignment_data(

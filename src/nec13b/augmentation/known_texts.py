@@ -4,10 +4,8 @@ A new instruction is held against questions. A further turn is held against whol
 that?" is a good question twice, if its answers differ.
 """
 
-import unicodedata
-
 from ..dialogues.dialogue import Dialogue, Message
-from ..dialogues.near_duplicate_index import NearDuplicateIndex
+from ..dialogues.near_duplicate_index import NearDuplicateIndex, letters_of
 from .augmentation_prompts import FURTHER
 from .item_checks import Fault
 
@@ -61,13 +59,9 @@ class _Texts:
         self._by_letters: dict[str, str] = {}
 
     def add(self, text: str, name: str) -> None:
-        self._by_letters.setdefault(_letters(text), name)
+        self._by_letters.setdefault(letters_of(text), name)
         self._index.add_unless_like(text, name)
 
     def like(self, text: str) -> tuple[str, float] | None:
-        same = self._by_letters.get(_letters(text))
+        same = self._by_letters.get(letters_of(text))
         return (same, 1.0) if same is not None else self._index.like(text)
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum()) or text.strip()

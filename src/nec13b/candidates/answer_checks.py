@@ -9,6 +9,7 @@ from ..augmentation.item_checks import is_repetitive, repeats
 from ..corpus.near_duplicates import shingles_of
 from ..dialogues.dialogue import Message
 from ..dialogues.leaked_marks import leaked_mark
+from ..dialogues.near_duplicate_index import letters_of
 
 FAULTS = ("empty", "cut", "repeats_prompt", "repetitive", "special_tokens")
 SHINGLE, FEWEST_SHINGLES = 3, 8
@@ -42,7 +43,7 @@ def similarity(one: str, other: str) -> float:
 
     Texts too short for that are compared by single characters.
     """
-    if _letters(one) == _letters(other):
+    if letters_of(one) == letters_of(other):
         return 1.0
     length = SHINGLE if min(len(shingles_of(text, SHINGLE)) for text in (one, other)) >= FEWEST_SHINGLES else 1
     a, b = shingles_of(one, length), shingles_of(other, length)
@@ -64,10 +65,6 @@ def length_ratio(one: str, other: str) -> float:
     """The length of the shorter text over that of the longer one, in characters, 0 to 1."""
     shorter, longer = sorted((len(one), len(other)))
     return shorter / longer if longer else 1.0
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum()) or text.strip()
 
 
 def _numbers(text: str) -> list[str]:

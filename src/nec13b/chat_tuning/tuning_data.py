@@ -2,7 +2,10 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TypeVar
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
@@ -10,6 +13,9 @@ from transformers import PreTrainedTokenizerBase
 from ..dialogues.dialogue import Dialogue
 from ..errors import InputError
 from .chatml import encoded_dialogue, exchanges_that_fit
+
+T = TypeVar("T")
+NO_MORE = object()
 
 
 @dataclass
@@ -110,3 +116,9 @@ def as_data_set(dialogues: list[Dialogue], tokenizer: PreTrainedTokenizerBase, a
         ids, labels = encoded_dialogue(tokenizer, dialogue.messages)
         rows.append({"input_ids": ids, "labels": labels if assistant_only else ids})
     return Dataset.from_list(rows)
+
+
+def in_turn(sources: Iterable[Sequence[T]]) -> Iterator[T]:
+    """The first of each source, then the second of each, and so on; a source that has no more is passed over."""
+    for items in zip_longest(*sources, fillvalue=NO_MORE):
+        yield from (item for item in items if item is not NO_MORE)

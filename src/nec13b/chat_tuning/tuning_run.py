@@ -13,7 +13,7 @@ from .answers import Answer, answers, window_of
 from .chatml import exchanges_that_fit
 from .stage_run import Start, TuningStage, run_stage
 from .tuning_config import ChatTuneConfig
-from .tuning_data import TuningData, as_data_set, tuning_data
+from .tuning_data import TuningData, as_data_set, in_turn, tuning_data
 from .tuning_trainer import ChatTrainer
 
 
@@ -69,12 +69,12 @@ def answers_to_held_out(config: ChatTuneConfig, model: PreTrainedModel, start: S
     A dialogue that fills the window loses exchanges: where there is no room for an answer, none can end.
     """
     tokenizer, room = start.tokenizer.tokenizer, window_of(model) - config.sample_tokens
-    prompts, sources = [], [list(dialogues) for dialogues in start.data.held_out.values()]
-    while any(sources) and len(prompts) < config.count_endings:
-        for dialogues in sources:
-            if dialogues and len(prompts) < config.count_endings:
-                fitting = exchanges_that_fit(tokenizer, dialogues.pop(0).messages, room)
-                prompts += [fitting[:-1]] if fitting else []
+    prompts = []
+    for dialogue in in_turn(start.data.held_out.values()):
+        if len(prompts) >= config.count_endings:
+            break
+        fitting = exchanges_that_fit(tokenizer, dialogue.messages, room)
+        prompts += [fitting[:-1]] if fitting else []
     return answers(model, tokenizer, prompts, config.sample_tokens, config.seed)
 
 

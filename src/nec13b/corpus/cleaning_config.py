@@ -1,7 +1,6 @@
 """The settings of the cleansing, and everything they name, loaded and checked before any work starts."""
 
 import dataclasses
-import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..recipe_config import parse_mapping
-from ..run_record import fingerprint_of_file
+from ..run_record import digest_of_value, fingerprint_of_file
 from .decontamination import ItemIndex, read_items
 from .mixture import CHARACTERS_PER_TOKEN, DEFAULT_PROPORTIONS, OTHER_CHARACTERS_PER_TOKEN
 from .near_duplicates import NearDuplicateSettings
@@ -209,9 +208,9 @@ class CleaningInputs:
         request = {
             "corpus": corpus_identity(sources),
             "rules": {domain: rules.written for domain, rules in rule_sets.items()},
-            "word_lists": _digest({phrase: sorted(names) for phrase, names in phrases.categories.items()}),
+            "word_lists": digest_of_value({phrase: sorted(names) for phrase, names in phrases.categories.items()}),
             "quality": {d: [c.fingerprint, c.threshold] for d, c in sorted(classifiers.items())},
-            "decontaminate": _digest([dataclasses.astuple(item) for item in items]),
+            "decontaminate": digest_of_value([dataclasses.astuple(item) for item in items]),
             "tokenizer": fingerprint_of_tokenizer(tokenizer) if tokenizer else "",
             **settings,
         }
@@ -282,7 +281,3 @@ def fingerprint_of_tokenizer(tokenizer: str) -> str:
         raise InputError(f"cannot load tokenizer {tokenizer!r}: {first_line}") from None
     path = Path(tokenizer) / "tokenizer.json"
     return fingerprint_of_file(path) if path.is_file() else tokenizer
-
-
-def _digest(value) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()

@@ -4,11 +4,21 @@ The search over a whole corpus (`corpus/near_duplicates.py`) runs in stages over
 whoever writes new ones wants to know at once whether there is one like it, so here is an index that grows.
 """
 
+import unicodedata
+
 import numpy as np
 
 from ..corpus.near_duplicates import NearDuplicateSettings, minhash_signature, shingles_of
 
 FEWEST_SHINGLES = 20  # of fewer, a handful in common would decide
+
+
+def letters_of(text: str) -> str:
+    """Its letters and digits, of one width and case: what two texts that are too short for shingles are compared by.
+
+    A text that has neither stands for itself.
+    """
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum()) or text.strip()
 
 
 class NearDuplicateIndex:

@@ -7,8 +7,6 @@
 """
 
 import gc
-import hashlib
-import json
 from pathlib import Path
 
 import torch
@@ -22,7 +20,7 @@ from ..generation.endpoint_generator import EndpointGenerator
 from ..generation.work import run_all
 from ..preferences.preference import Preference
 from ..preferences.prepared_preferences import prepared_preferences
-from ..run_record import RunRecord, alone_in, claim_made_dir, write_json
+from ..run_record import RunRecord, alone_in, claim_made_dir, digest_of_value, write_json
 from .answer_judge import Judged, judged_answers
 from .comparison_config import SideBySideConfig
 from .comparison_page import write_comparison_page
@@ -48,8 +46,8 @@ def compare_side_by_side(config: SideBySideConfig) -> dict:
     prompts, pairs = read_comparison_prompts(config.prompts, Rejections()), held_out_pairs(config)
     request = {
         "models": {label: [path, fingerprint_of_checkpoint(path)] for label, path in config.checkpoints().items()},
-        "prompts": _digest([prompt.__dict__ for prompt in prompts]),
-        "pairs": _digest([pair.key for pair in pairs]),
+        "prompts": digest_of_value([prompt.__dict__ for prompt in prompts]),
+        "pairs": digest_of_value([pair.key for pair in pairs]),
         "settings": {name: getattr(config, name) for name in DECISIVE_SETTINGS},
     }
     claim = claim_made_dir(output, request, config.overwrite_output_dir)
@@ -178,7 +176,3 @@ def judge(
     if failed := sum(not row["verdict"] for row in found.values()):
         print(f"{failed:,} answers have no verdict; the same command asks for them again")
     return found
-
-
-def _digest(value) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
