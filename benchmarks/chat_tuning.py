@@ -132,8 +132,8 @@ def lora(arguments: argparse.Namespace) -> str:
     run = tune(
         output, "--model", checkpoint, "--dialogues", few, "--adapter", "lora", "--merge_adapter", "true",
         "--max_length", 512, "--rows_per_batch", 8, "--num_train_epochs", 1, "--learning_rate", 2e-4,
-        "--held_out_fraction", 0.1, "--eval_dialogues", 50, "--eval_steps", 10, "--save_steps", 10,
-        "--count_endings", 0, "--sample_tokens", 32, "--sample_questions", *QUESTIONS,
+        "--held_out_fraction", 0.1, "--eval_dialogues", 24, "--eval_steps", 1000, "--save_steps", 10,
+        "--cpu_threads", 1, "--count_endings", 0, "--sample_tokens", 32, "--sample_questions", *QUESTIONS,
     )  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(output / "model")
     adapter = AutoPeftModelForCausalLM.from_pretrained(output / "adapter").eval()
