@@ -78,7 +78,8 @@ def common(arguments: argparse.Namespace, dialogues: list[str]) -> list:
 def tuned(arguments: argparse.Namespace) -> str:
     """The small model before and after."""
     run = tune(
-        arguments.output_dir / "tuned", *common(arguments, arguments.dialogues), "--num_train_epochs", arguments.epochs, "--eval_dialogues",
+        arguments.output_dir / "tuned", *common(arguments, arguments.dialogues), "--num_train_epochs",
+        arguments.epochs, "--eval_dialogues",
         300, "--eval_steps", 200, "--save_steps", 200, "--count_endings", 200, "--sample_tokens", 96,
     )  # fmt: skip
     counts, metrics = run["counts"], run["metrics"]
@@ -100,8 +101,8 @@ def tuned(arguments: argparse.Namespace) -> str:
 def packing(arguments: argparse.Namespace) -> str:
     """Tokens of dialogues a second, packed and one dialogue a row."""
     dialogues = arguments.dialogues[-1:]  # one source is enough for speed, and soon read
-    flags = [*common(arguments, dialogues), "--max_steps", SPEED_STEPS, "--eval_strategy", "no", "--save_strategy", "no",
-             "--count_endings", 0]  # fmt: skip
+    flags = [*common(arguments, dialogues), "--max_steps", SPEED_STEPS, "--eval_strategy", "no",
+             "--save_strategy", "no", "--count_endings", 0]  # fmt: skip
     speeds = {}
     for name, more in (
         ("packed, one row a pass", ["--packing", "true", "--per_device_train_batch_size", 1]),
