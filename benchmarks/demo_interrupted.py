@@ -28,7 +28,19 @@ OF_THE_RUN = {
     "checkpoint-*", "logs", "metrics.jsonl", ".lock", "made_from.json", "prepared.json", "campaign.sqlite*",
     "training.json",
 }  # fmt: skip
-TIMES = {"started", "timings_seconds", "seconds", "time", "machine", "plan", "git_commit", "versions", "resumed_from"}
+# "files" of a source hold their times of change.
+TIMES = {
+    "files",
+    "started",
+    "timings_seconds",
+    "seconds",
+    "time",
+    "machine",
+    "plan",
+    "git_commit",
+    "versions",
+    "resumed_from",
+}
 
 
 def main() -> None:

@@ -131,6 +131,24 @@ def test_a_stage_without_a_record_is_refused_in_one_line(report, results, tmp_pa
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        "nonsense",
+        "[]",
+        "{}",
+        '{"stage": "clean_corpus", "counts": {"funnel": [{"step": 1}]}}',
+        '{"stage": "side_by_side", "metrics": {"answers": {"x": 3}}}',
+    ],
+)
+def test_a_record_of_another_make_is_refused_in_one_line(report, record, tmp_path):
+    (tmp_path / "run.json").write_text(record)
+    status, said = report("--stages", tmp_path)
+    assert status == 2
+    assert "run.json" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("flags", [[], ["--models", "x"], ["--results", "broken"]])
 def test_what_does_not_fit_is_refused_in_one_line(report, results, tmp_path, flags):
     (tmp_path / "broken").mkdir()

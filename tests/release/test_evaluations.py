@@ -1,9 +1,7 @@
 """The card reports what evaluations measured of the exported model, and refuses what they measured of another."""
 
 import json
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,46 +36,41 @@ def models(tiny_checkpoint, tmp_path_factory) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def evaluate(root):
-    """Runs a command of evaluation/ and makes sure that it came to its end."""
-
-    def run(name: str, *flags) -> None:
-        script = root / "evaluation" / f"{name}.py"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", [str(script), *map(str, flags)])
-            with pytest.raises(SystemExit) as ended:
-                runpy.run_path(str(script), run_name="__main__")
-        assert ended.value.code == 0
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def positions(evaluate, models, small_corpus, tokenizer, tmp_path_factory) -> Path:
+def positions(complete, models, small_corpus, tokenizer, tmp_path_factory) -> Path:
     """Losses by position of both models."""
     folder = tmp_path_factory.mktemp("positions")
     write_token_shards(read_documents(parse_sources(str(small_corpus))), tokenizer, folder / "tokens", 0.3)
     flags = ["--tokens", folder / "tokens", "--window", "256", "--old_window", "64", "--documents", "8"]
     chat, base = models
-    evaluate("loss_by_position", *flags, "--models", f"base={base}", f"chat={chat}", "--output_dir", folder / "out")
+    complete(
+        "evaluation/loss_by_position.py",
+        *flags,
+        "--models",
+        f"base={base}",
+        f"chat={chat}",
+        "--output_dir",
+        folder / "out",
+    )
     return folder / "out"
 
 
 @pytest.fixture(scope="module")
-def side_by_side(evaluate, models, tmp_path_factory) -> Path:
+def side_by_side(complete, models, tmp_path_factory) -> Path:
     """Both models on three prompts and five pairs."""
     folder = tmp_path_factory.mktemp("side_by_side")
     rows = [{"id": wanted, "category": "x", "wanted": wanted, "language": "ja", "prompt": f"{wanted}の方法は？"}
             for wanted in ("decline", "refer", "answer")]  # fmt: skip
     (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     chat, base = models
-    evaluate("side_by_side", "--models", f"base={base}", f"chat={chat}", "--prompts", folder / "asked.jsonl",
-             "--output_dir", folder / "out", *SIDE_FLAGS)  # fmt: skip
+    flags = ["--models", f"base={base}", f"chat={chat}", "--prompts", folder / "asked.jsonl", *SIDE_FLAGS]
+    complete("evaluation/side_by_side.py", *flags, "--output_dir", folder / "out")
     return folder / "out"
 
 
-def answer(evaluate, model: str, name: str, folder: Path) -> None:
-    evaluate("rakuda_answers", "--model", model, "--name", name, "--answer_tokens", 4, "--output_dir", folder)
+def answer(complete, model: str, name: str, folder: Path) -> None:
+    complete(
+        "evaluation/rakuda_answers.py", "--model", model, "--name", name, "--answer_tokens", 4, "--output_dir", folder
+    )
 
 
 def reviews_of(answers: Path, path: Path) -> Path:
@@ -98,14 +91,14 @@ def reviews_of(answers: Path, path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judged(evaluate, models, tmp_path_factory) -> Path:
+def judged(complete, models, tmp_path_factory) -> Path:
     """Rakuda's sample questions answered by both models, the reviews replayed."""
     folder = tmp_path_factory.mktemp("rakuda")
     for model, name in zip(models, ("chat", "base")):
-        answer(evaluate, model, name, folder / "answers")
-    evaluate("rakuda_judge", "--generator", "replay", "--model", reviews_of(folder / "answers", folder / "said.jsonl"),
-             "--answers", folder / "answers", "--labels", "chat=対話", "--pages", "false",
-             "--output_dir", folder / "judged")  # fmt: skip
+        answer(complete, model, name, folder / "answers")
+    said = reviews_of(folder / "answers", folder / "said.jsonl")
+    flags = ["--generator", "replay", "--model", said, "--answers", folder / "answers", "--labels", "chat=対話"]
+    complete("evaluation/rakuda_judge.py", *flags, "--pages", "false", "--output_dir", folder / "judged")
     return folder / "judged"
 
 
@@ -136,7 +129,7 @@ def test_preferences_and_refusals_are_those_of_the_exported_model(side_by_side, 
     assert "3 prompts (asked.jsonl)" in found.statement.protocol[0]
 
 
-def test_win_rates_are_those_of_the_exported_model(judged, models, evaluate, tmp_path):
+def test_win_rates_are_those_of_the_exported_model(judged, models, complete, tmp_path):
     assert results_of(judged, models[0]) == {"win rate, a tie is half a win": 100.0}
     assert results_of(judged, models[1]) == {"win rate, a tie is half a win": 0.0}
     (found,) = read_evaluations([str(judged)], models[0])
@@ -154,14 +147,16 @@ def test_win_rates_are_those_of_the_exported_model(judged, models, evaluate, tmp
     for said in ("this project's own (digest", "Each pair was judged in both orders", "Judge's temperature 0."):
         assert said in " ".join(found.statement.protocol)
     # A report on the same matches knows the models of their record.
-    evaluate("rakuda_report", "--matches", judged, "--pages", "false", "--output_dir", tmp_path / "report")
+    complete(
+        "evaluation/rakuda_report.py", "--matches", judged, "--pages", "false", "--output_dir", tmp_path / "report"
+    )
     assert results_of(tmp_path / "report", models[0]) == {"win rate, a tie is half a win": 100.0}
 
 
-def test_jglue_scores_are_those_of_the_exported_model(evaluate, models, tmp_path):
+def test_jglue_scores_are_those_of_the_exported_model(complete, models, tmp_path):
     pytest.importorskip("lm_eval", reason="the extra nec13b[eval] is not installed")
     flags = ["--jglue", "sample", "--tasks", "nec13b_jcqa", "--limit", "4", "--output_dir", tmp_path / "out"]
-    evaluate("jglue", *flags, "--few_shot_seeds", "5", "--models", f"chat={models[0]}")
+    complete("evaluation/jglue.py", *flags, "--few_shot_seeds", "5", "--models", f"chat={models[0]}")
     written = json.loads((tmp_path / "out" / "jglue.json").read_text())["tasks"]["nec13b_jcqa"]
     (found,) = read_evaluations([str(tmp_path / "out")], models[0])
     accuracy = next(each for each in found.statement.results if each.metric_type == "acc")

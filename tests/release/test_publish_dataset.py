@@ -1,9 +1,7 @@
 """What is published of corpora, dialogues and preferences: `load_dataset` reads it, and its card says what was done."""
 
 import json
-import runpy
 import shutil
-import sys
 from pathlib import Path
 
 import datasets
@@ -22,22 +20,7 @@ OF_REJECTED = {"reason", "detail", "spans", "items"}
 
 
 @pytest.fixture(scope="module")
-def make(root):
-    """Runs a recipe and makes sure that it came to its end."""
-
-    def run(name: str, *flags) -> None:
-        script = root / "recipes" / f"{name}.py"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", [str(script), *map(str, flags)])
-            with pytest.raises(SystemExit) as ended:
-                runpy.run_path(str(script), run_name="__main__")
-        assert ended.value.code == 0
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def corpus(make, sample, tmp_path_factory) -> Path:
+def corpus(complete, sample, tmp_path_factory) -> Path:
     """A cleaned corpus of two sources, one with a licence and a mail address in every text; half is held out."""
     folder = tmp_path_factory.mktemp("corpus")
     for label, domain, more in (("books", "ja", "連絡先は someone@some-host.jp です。"), ("code", "code", "")):
@@ -47,23 +30,23 @@ def corpus(make, sample, tmp_path_factory) -> Path:
         (folder / f"{label}.jsonl").write_text(lines, encoding="utf-8")
     entries = [f"{folder / 'books.jsonl'},licence=CC-BY-4.0", f"{folder / 'code.jsonl'},domain=code"]
     flags = ["--held_out_fraction", "0.5", "--near_duplicates", "false", "--repeated_line_documents", "0"]
-    make("clean_corpus", "--corpus", *entries, "--output_dir", folder / "clean", *flags)
+    complete("recipes/clean_corpus.py", "--corpus", *entries, "--output_dir", folder / "clean", *flags)
     return folder / "clean"
 
 
 @pytest.fixture(scope="module")
-def dialogues(make, tmp_path_factory) -> Path:
+def dialogues(complete, tmp_path_factory) -> Path:
     """The sample, prepared."""
     folder = tmp_path_factory.mktemp("dialogues")
-    make("prepare_dialogues", "--output_dir", folder / "made", "--held_out_fraction", "0.3")
+    complete("recipes/prepare_dialogues.py", "--output_dir", folder / "made", "--held_out_fraction", "0.3")
     return folder / "made"
 
 
 @pytest.fixture(scope="module")
-def preferences(make, tmp_path_factory) -> Path:
+def preferences(complete, tmp_path_factory) -> Path:
     """The sample, prepared, with a provenance in every row that names a person."""
     folder = tmp_path_factory.mktemp("preferences")
-    make("prepare_preferences", "--output_dir", folder / "made", "--held_out_fraction", "0.3")
+    complete("recipes/prepare_preferences.py", "--output_dir", folder / "made", "--held_out_fraction", "0.3")
     for name in ("train", "held_out"):
         path = folder / "made" / f"{name}.jsonl"
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]

@@ -15,12 +15,6 @@ from .markdown_table import markdown_table
 from .stage_records import StageRecord
 
 TRAINING_STAGES = ("pretrain", "extend_context", "chat_tune", "align")
-WHAT_STAGES_DO = {
-    "clean_corpus": "corpus", "train_tokenizer": "tokenizer", "pack_tokens": "packed tokens",
-    "pretrain": "pre-training", "extend_context": "long context", "prepare_dialogues": "dialogues",
-    "chat_tune": "chat tuning", "augment_dialogues": "amplified dialogues", "prepare_preferences": "preferences",
-    "align": "alignment",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -147,7 +141,7 @@ def _sources(record: StageRecord, made: set[str]) -> Iterator[list[str]]:
                 name = location if of_hub else entry.get("label") or Path(location).name
                 licence = entry.get("licence") or ("Apache-2.0" if name == "sample" else "not stated")
                 name = "the sample of nec13b" if name == "sample" else name
-                yield [WHAT_STAGES_DO.get(record.stage, record.stage), name, licence]
+                yield [record.name, name, licence]
 
 
 def _training(records: list[StageRecord]) -> Iterator[str]:
@@ -157,7 +151,7 @@ def _training(records: list[StageRecord]) -> Iterator[str]:
             continue
         tokens, seconds = record.get("counts", "tokens"), record.get("timings_seconds", "training")
         rows.append([
-            WHAT_STAGES_DO[record.stage], f"{record.get('counts', 'steps', default=0):,}",
+            record.name, f"{record.get('counts', 'steps', default=0):,}",
             f"{tokens:,}" if tokens else "", f"{record.get('config', 'learning_rate')}",
             _of_config(record, "tokens_per_batch", "rows_per_batch", "pairs_per_batch"), _of_config(
                 record, "sequence_length", "max_length"),
@@ -182,7 +176,7 @@ def _losses(records: list[StageRecord]) -> Iterator[str]:
         before = record.get("metrics", "held_out_loss_at_start", default={})
         for domain, loss in sorted(record.get("metrics", "held_out_loss", default={}).items()):
             start = f"{before[domain]:.3f}" if domain in before else ""
-            rows.append([WHAT_STAGES_DO.get(record.stage, record.stage), domain, start, f"{loss:.3f}"])
+            rows.append([record.name, domain, start, f"{loss:.3f}"])
     if rows:
         yield "## Held-out loss"
         yield markdown_table(["stage", "text", "before (nats per token)", "after"], rows)
@@ -214,7 +208,7 @@ def _origin(records: list[StageRecord]) -> Iterator[str]:
         return
     yield "## How it was made"
     rows = [
-        [WHAT_STAGES_DO.get(r.stage, r.stage), f"`recipes/{r.stage}.py`", str(r.get("started", default=""))[:10],
+        [r.name, f"`recipes/{r.stage}.py`", str(r.get("started", default=""))[:10],
          f"`{str(r.get('git_commit', default='') or 'unknown')[:12]}`", r.get("versions", "transformers", default="")]
         for r in records
     ]  # fmt: skip

@@ -16,6 +16,17 @@ from ..run_record import RECORD_NAME
 MADE_FROM = ("corpus", "tokenizer", "tokens", "model", "dialogues", "seeds", "preferences")
 
 
+# By recipe: what the stage is called for people.
+STAGE_NAMES = {
+    "dirty_corpus": "dirty corpus", "train_quality_classifier": "learned filter", "clean_corpus": "corpus",
+    "train_tokenizer": "tokenizer", "pack_tokens": "packed tokens", "pretrain": "pre-training",
+    "extend_context": "long context", "prepare_dialogues": "dialogues", "chat_tune": "chat tuning",
+    "augment_dialogues": "amplified dialogues", "sample_candidates": "candidates", "annotate_preferences": "judgements",
+    "prepare_preferences": "preferences", "align": "alignment", "export": "export",
+    "publish_dataset": "published data set",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class StageRecord:
     """One stage.
@@ -29,6 +40,11 @@ class StageRecord:
     stage: str
     folder: Path
     values: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the stage is called for people."""
+        return STAGE_NAMES.get(self.stage, self.stage.replace("_", " "))
 
     def get(self, *path: str, default: Any = None) -> Any:
         """A value within the record, by its keys."""

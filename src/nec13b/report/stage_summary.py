@@ -16,25 +16,15 @@ from ..run_record import RECORD_NAME, read_json
 
 PICTURES = ("loss.png", "alignment.png", "quality.png")
 OWN_PAGE, SAMPLES = "report.html", "samples.md"
-TITLES = {
-    "dirty_corpus": "A dirty corpus",
-    "train_quality_classifier": "Learned filter",
-    "clean_corpus": "Clean corpus",
-    "train_tokenizer": "Tokenizer",
-    "pack_tokens": "Packed tokens",
-    "pretrain": "Pre-training",
-    "extend_context": "Long context",
-    "prepare_dialogues": "Dialogues",
-    "chat_tune": "Chat tuning",
-    "augment_dialogues": "Amplification",
-    "sample_candidates": "Candidates",
-    "annotate_preferences": "Judgements",
-    "prepare_preferences": "Preferences",
-    "align": "Alignment",
-    "export": "Export",
-    "side_by_side": "Before and after alignment",
-    "publish_dataset": "The corpus as a data set",
-}
+EVALUATIONS = (
+    "loss_by_position",
+    "jglue",
+    "rakuda_answers",
+    "rakuda_judge",
+    "rakuda_report",
+    "side_by_side",
+    "contamination",
+)
 # What a stage counts: the words for it, and where the number stands in run.json.
 NUMBERS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
     "train_quality_classifier": [
@@ -134,22 +124,26 @@ def stage_summary(folder: Path) -> StageSummary:
     """Reads what a stage left in its folder.
 
     Raises:
-        InputError: there is no whole record.
+        InputError: there is no whole record, or one of another make.
     """
     values = read_json(folder / RECORD_NAME, "the recipe whose folder it is")
     if not isinstance(values, dict) or not isinstance(values.get("stage"), str):
         raise InputError(f"{folder / RECORD_NAME} is not the record of a recipe")
     record = StageRecord(values["stage"], folder, values)
-    numbers = [(words, record.get(*path)) for words, path in NUMBERS.get(record.stage, [])]
-    numbers += MORE_NUMBERS.get(record.stage, lambda _: [])(record)
+    try:
+        numbers = [(words, record.get(*path)) for words, path in NUMBERS.get(record.stage, [])]
+        numbers += MORE_NUMBERS.get(record.stage, lambda _: [])(record)
+        losses, funnel = _losses(record), _funnel(record)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise InputError(f"{folder / RECORD_NAME} is not of this version of {record.stage}; run that again") from None
     return StageSummary(
-        title=TITLES.get(record.stage, record.stage.replace("_", " ").capitalize()),
-        command=f"{'evaluation' if record.stage == 'side_by_side' else 'recipes'}/{record.stage}.py",
+        title=record.name[0].upper() + record.name[1:],
+        command=f"{'evaluation' if record.stage in EVALUATIONS else 'recipes'}/{record.stage}.py",
         folder=folder,
         seconds=record.get("timings_seconds", "total", default=0.0),
         numbers=[(words, value) for words, value in numbers if value is not None],
-        losses=_losses(record),
-        funnel=_funnel(record),
+        losses=losses,
+        funnel=funnel,
         pictures=[picture_of(folder / name) for name in PICTURES if (folder / name).is_file()],
         page=folder / OWN_PAGE if (folder / OWN_PAGE).is_file() else None,
         samples=(folder / SAMPLES).read_text(encoding="utf-8") if (folder / SAMPLES).is_file() else "",
