@@ -28,9 +28,10 @@ OF_THE_RUN = {
     "checkpoint-*", "logs", "metrics.jsonl", ".lock", "made_from.json", "prepared.json", "campaign.sqlite*",
     "training.json",
 }  # fmt: skip
-# "files" of a source hold their times of change.
+# "files" of a source and the "state" of a checkpoint go by times of change.
 TIMES = {
     "files",
+    "state",
     "started",
     "timings_seconds",
     "seconds",
