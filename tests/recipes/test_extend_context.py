@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 
 import pytest
 import torch
@@ -14,11 +13,9 @@ from nec13b.pretraining.callbacks import read_metrics
 
 
 @pytest.fixture(scope="session")
-def base(root, small_run, tmp_path_factory):
+def base(uninterrupted):
     """A model of a window of 32 tokens."""
-    output = tmp_path_factory.mktemp("base") / "run"
-    run([sys.executable, str(root / "recipes" / "pretrain.py"), *small_run, "--output_dir", str(output)])
-    return output / "model"
+    return uninterrupted / "model"
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +30,10 @@ def extension(base, tokens) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def extended(root, extension, tmp_path_factory):
+def extended(said_by_recipe, extension, tmp_path_factory):
     """The folder of a whole run, and what it said."""
     output = tmp_path_factory.mktemp("extended") / "run"
-    said = run([sys.executable, str(root / "recipes" / "extend_context.py"), *extension, "--output_dir", str(output)])
-    return output, said
+    return output, said_by_recipe("extend_context", *extension, "--output_dir", output)
 
 
 def test_the_model_has_the_new_window_and_everything_that_is_promised(extended, base):
@@ -62,13 +58,13 @@ def test_the_model_has_the_new_window_and_everything_that_is_promised(extended, 
     assert {"loss_ja_long", "loss_en_short"} <= seen
 
 
-def test_it_goes_on_from_its_checkpoint_along_the_same_losses(extended, extension, root, tmp_path):
+def test_it_goes_on_from_its_checkpoint_along_the_same_losses(extended, extension, said_by_recipe, tmp_path):
     output = tmp_path / "run"
     shutil.copytree(extended[0], output)
     shutil.rmtree(output / "model")
     shutil.rmtree(output / "checkpoint-8")
-    command = [sys.executable, str(root / "recipes" / "extend_context.py"), *extension, "--output_dir", str(output)]
-    assert f"going on from {output}/checkpoint-4" in run(command)
+    said = said_by_recipe("extend_context", *extension, "--output_dir", output)
+    assert f"going on from {output}/checkpoint-4" in said
     assert losses(output) == losses(extended[0])
     weights = [folder / "model" / "model.safetensors" for folder in (output, extended[0])]
     assert weights[0].read_bytes() == weights[1].read_bytes()

@@ -21,15 +21,6 @@ from nec13b.pretraining.callbacks import StopOnSignal, read_metrics
 ACCELERATE = ("-m", "accelerate.commands.launch", "--config_file")
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(root, small_run, tmp_path_factory):
-    """The folder of a whole run, which other runs are compared with."""
-    output = tmp_path_factory.mktemp("whole") / "run"
-    command = [sys.executable, str(root / "recipes" / "pretrain.py"), *small_run, "--output_dir", str(output)]
-    subprocess.run(command, check=True, capture_output=True, timeout=180)
-    return output
-
-
 def test_a_run_leaves_everything_it_promises(uninterrupted, tokenizer):
     model = AutoModelForCausalLM.from_pretrained(uninterrupted / "model")
     assert AutoTokenizer.from_pretrained(uninterrupted / "model").get_vocab() == tokenizer.tokenizer.get_vocab()
@@ -73,9 +64,7 @@ def test_a_finished_run_is_not_run_again(uninterrupted, small_run, run_recipe):
     assert (uninterrupted / "run.json").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "kill_at", [1, 5, 8, pytest.param(3, marks=pytest.mark.slow), pytest.param(11, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("kill_at", [1, 5, pytest.param(8, marks=pytest.mark.slow)])
 def test_killed_at_any_step_and_resumed_the_trajectory_is_the_same(
     uninterrupted, small_run, run_recipe, start_recipe, tmp_path, kill_at
 ):

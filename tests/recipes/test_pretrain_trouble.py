@@ -98,13 +98,12 @@ def test_too_many_bad_steps_stop_the_run(run_recipe, small_run, tmp_path):
 
 
 @pytest.mark.parametrize("background", ["true", pytest.param("false", marks=pytest.mark.slow)])
-def test_a_checkpoint_that_cannot_be_written(root, small_run, tmp_path, background):
+def test_a_checkpoint_that_cannot_be_written(root, small_run, run_recipe, tmp_path, background):
     """The disk is full, here: no file may be larger than 600 kB, which the initial weights are not, and a state is."""
     output = tmp_path / "run"
-    command = [sys.executable, str(root / "recipes" / "pretrain.py"), *small_run, "--output_dir", str(output)]
-    command += ["--checkpoint_in_background", background]
+    flags = [*small_run, "--checkpoint_in_background", background, "--output_dir", str(output)]
     full = subprocess.run(
-        command,
+        [sys.executable, str(root / "recipes" / "pretrain.py"), *flags],
         capture_output=True,
         text=True,
         timeout=180,
@@ -116,9 +115,9 @@ def test_a_checkpoint_that_cannot_be_written(root, small_run, tmp_path, backgrou
     assert f"{output / 'checkpoint-4'} could not be written ([Errno 27] File too large)" in errors[0]
     assert "Traceback" not in full.stderr
     assert not (output / "checkpoint-4" / "complete.json").exists()
-    again = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert again.returncode == 0, again.stderr
-    assert "checkpoint-4 is passed over: it was not finished" in again.stdout
+    again = run_recipe("pretrain", *flags)
+    assert again.status == 0, again.err
+    assert "checkpoint-4 is passed over: it was not finished" in again.out
     assert [step for step, _ in all_checkpoints(output)] == [8, 12]
 
 
