@@ -20,7 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 from trl import TrlParser
 
 from .dry_run import DryRun
-from .errors import InputError
+from .errors import InputError, one_line
 
 Config = TypeVar("Config")
 SECONDS_FOR_THE_FIRST = 5
@@ -111,7 +111,7 @@ def _parse(
     except InputError:
         raise
     except (ValueError, TypeError) as error:  # TrainingArguments' own checks
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(one_line(error)) from error
 
 
 def parse_mapping(
@@ -204,7 +204,7 @@ def _yaml_values(path: Path) -> dict:
     except OSError as error:
         raise InputError(f"cannot read config {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} is not valid YAML: {one_line(error)}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -13,7 +13,7 @@ from string import Template
 import yaml
 
 from ..dialogues.dialogue import Message
-from ..errors import InputError
+from ..errors import InputError, one_line
 
 FOLDER = Path(__file__).parent / "prompts"
 OWN_SETS = ("full", "short")
@@ -121,7 +121,7 @@ def _read_yaml(path: Path) -> dict:
     except OSError as error:
         raise InputError(f"cannot read the prompts {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} is not valid YAML: {one_line(error)}") from None
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold prompts by name")
     return values

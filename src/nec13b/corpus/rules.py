@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .documents import CODE
 from .measures import MEASURES, PHRASE_MEASURE, Measure, measure_of_phrases, spans_of_measure
 from .phrases import PhraseLists, load_phrase_lists
@@ -147,7 +147,7 @@ def load_rule_sets(
     try:
         domains = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read rules from {path}: {' '.join(str(error).split())}") from None
+        raise InputError(f"cannot read rules from {path}: {one_line(error)}") from None
     if not isinstance(domains, dict) or not all(isinstance(bounds, dict) for bounds in domains.values()):
         raise InputError(f"{path} must hold a mapping of rules for each domain")
     phrases = phrases if phrases is not None else load_phrase_lists()

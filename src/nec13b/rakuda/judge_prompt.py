@@ -17,7 +17,7 @@ import yaml
 
 from ..corpus import Rejections
 from ..dialogues.dialogue import Message
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .rakuda_rows import rows_of_places
 from .verdicts import FORMATS, LAST_DIGIT
 
@@ -99,7 +99,7 @@ def read_judge_prompt(place: str, name: str = "") -> JudgePrompt:
         try:
             rows = [yaml.safe_load(path.read_text(encoding="utf-8"))]
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
+            raise InputError(f"{path} cannot be read as YAML: {one_line(error)}") from None
         if not isinstance(rows[0], dict):
             raise InputError(f"{path} must hold key: value pairs")
     else:

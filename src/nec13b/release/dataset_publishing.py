@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..run_record import RECORD_NAME, RunRecord, claim_made_dir, fingerprint_of_file, write_json
 from ..whole_files import whole_folder
 from .dataset_card import DatasetFacts, dataset_card
 from .dataset_config import PublishDatasetConfig
 from .dataset_files import RECIPES, DatasetFolder
 from .dry_run import dataset_dry_run
-from .exported_forms import files_of
+from .exported_forms import files_and_sizes
 from .hub_push import is_local, push
 
 CARD_NAME, FOLDER_NAME = "README.md", "hub"
@@ -29,7 +29,7 @@ def publish_dataset(config: PublishDatasetConfig) -> None:
     try:
         limits = Path(config.limits).read_text(encoding="utf-8") if config.limits else ""
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"limits: cannot read {config.limits}: {' '.join(str(error).split())}") from None
+        raise InputError(f"limits: cannot read {config.limits}: {one_line(error)}") from None
     place = output / FOLDER_NAME
     title = config.title or source.folder.resolve().name
     on_hub = bool(config.push_to) and not is_local(config.push_to)
@@ -59,7 +59,7 @@ def publish_dataset(config: PublishDatasetConfig) -> None:
         record.update("counts", **source.counts())
         record.write(output)
         write_json(*note)
-    _say_files("wrote", place, files_of(place))
+    _say_files("wrote", place, files_and_sizes(place))
     if config.push_to:
         where = push(place, config.push_to, config.private, f"{title}, published by nec13b", repo_type="dataset")
         print(f"pushed to {where}")

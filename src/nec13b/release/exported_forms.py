@@ -37,7 +37,7 @@ def write_form(source: SourceModel, form: str, folder: Path, max_shard_size: str
     return folder
 
 
-def files_of(folder: Path) -> list[tuple[str, int]]:
+def files_and_sizes(folder: Path) -> list[tuple[str, int]]:
     """(name, bytes) of each file that is published."""
     return [
         (str(path.relative_to(folder)), path.stat().st_size) for path in sorted(folder.rglob("*")) if path.is_file()

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..pretraining.preparation import number_of_parameters
 from ..run_record import RunRecord, claim_made_dir, write_json
 from .dry_run import export_dry_run
 from .evaluations import read_evaluations
 from .export_config import ExportConfig
-from .exported_forms import files_of, write_form
+from .exported_forms import files_and_sizes, write_form
 from .hub_push import is_local, push
 from .model_card import CardFacts, model_card
 from .source_model import SourceModel, load_source
@@ -51,7 +51,7 @@ def export(config: ExportConfig) -> None:
         record.write(output)
         write_json(*note)
     for form in config.forms:
-        files = files_of(output / form)
+        files = files_and_sizes(output / form)
         print(f"{output / form!s:<32} {len(files)} files, {sum(size for _, size in files) / GIB:,.2f} GiB")
     if config.push_to:
         place = push(output / config.push_form, config.push_to, config.private, f"{facts.title}, exported by nec13b")
@@ -97,4 +97,4 @@ def _text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"limits: cannot read {path}: {' '.join(str(error).split())}") from None
+        raise InputError(f"limits: cannot read {path}: {one_line(error)}") from None

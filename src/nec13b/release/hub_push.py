@@ -6,8 +6,8 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from ..errors import InputError
-from .exported_forms import files_of
+from ..errors import InputError, one_line
+from .exported_forms import files_and_sizes
 
 
 def is_local(target: str) -> bool:
@@ -40,7 +40,7 @@ def push(folder: Path, target: str, private: bool, message: str, repo_type: str 
     check_target(target)
     if is_local(target):
         place = Path(target).expanduser()
-        for name, _ in files_of(folder):
+        for name, _ in files_and_sizes(folder):
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, place / name)
         return str(place)
@@ -51,5 +51,5 @@ def push(folder: Path, target: str, private: bool, message: str, repo_type: str 
     except LocalTokenNotFoundError:
         raise InputError("pushing needs a token of the Hub; set HF_TOKEN or run `hf auth login`") from None
     except (HfHubHTTPError, OSError) as error:
-        raise InputError(f"the Hub did not take {target}: {' '.join(str(error).split())[:300]}") from error
+        raise InputError(f"the Hub did not take {target}: {one_line(error)}") from error
     return str(url)
