@@ -7,7 +7,6 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from ..errors import InputError, one_line
-from .exported_forms import files_and_sizes
 
 
 def is_local(target: str) -> bool:
@@ -19,6 +18,13 @@ def check_target(target: str) -> None:
     """Raises InputError where a target is neither a folder nor a name on the Hub."""
     if not is_local(target) and target.count("/") != 1:
         raise InputError(f"push_to must be owner/name, or a folder that begins with / or ./, not {target!r}")
+
+
+def files_and_sizes(folder: Path) -> list[tuple[str, int]]:
+    """(name, bytes) of each file that is published."""
+    return [
+        (str(path.relative_to(folder)), path.stat().st_size) for path in sorted(folder.rglob("*")) if path.is_file()
+    ]
 
 
 def push(folder: Path, target: str, private: bool, message: str, repo_type: str = "model") -> str:
