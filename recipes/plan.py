@@ -1,7 +1,7 @@
 """The plan of a pre-training run: memory, time, price and communication, before a GPU is rented (docs/plan.md).
 
-Reads    the settings of recipes/pretrain.py (file and flags), or with --of extend_context or --of align those of that
-         recipe, and an accelerate config; no corpus, model, tokenizer or GPU
+Reads    the settings of recipes/pretrain.py (file and flags), or with --of extend_context, chat_tune or align those of
+         that recipe, and an accelerate config; no corpus, model, tokenizer or GPU
 Writes   a page to the terminal; with --output a folder's plan.json
 
 Tiny     python recipes/plan.py
@@ -9,6 +9,8 @@ Tiny     python recipes/plan.py
              --machine accelerate_configs/fsdp_64x8.yaml --gpu a100-80gb --mfu 0.45 --price_per_gpu_hour 2
          python recipes/plan.py --of extend_context --config recipes/configs/13b/extend_context_32k.yaml \\
              --machine accelerate_configs/fsdp_cp_64x8.yaml
+         python recipes/plan.py --of chat_tune --config recipes/configs/13b/chat_tune.yaml \\
+             --machine accelerate_configs/fsdp_1x8.yaml --planned_dialogues 50000 --mean_length 1000
          python recipes/plan.py --of align --config recipes/configs/13b/align.yaml \\
              --machine accelerate_configs/fsdp_1x8.yaml
 """
@@ -17,6 +19,7 @@ import sys
 from pathlib import Path
 
 from nec13b.alignment.align_plan import AlignPlanConfig, align_plan
+from nec13b.chat_tuning.tuning_plan import ChatTunePlanConfig, chat_tune_plan
 from nec13b.errors import InputError
 from nec13b.long_context.plan_config import ExtensionPlanConfig
 from nec13b.pretraining.plan import make_plan
@@ -25,14 +28,19 @@ from nec13b.pretraining.plan_page import plan_page
 from nec13b.recipe_config import parse_recipe_config, run_recipe
 from nec13b.run_record import write_json
 
-RECIPES = {"pretrain": PlanConfig, "extend_context": ExtensionPlanConfig, "align": AlignPlanConfig}
+RECIPES = {
+    "pretrain": PlanConfig,
+    "extend_context": ExtensionPlanConfig,
+    "chat_tune": ChatTunePlanConfig,
+    "align": AlignPlanConfig,
+}
 
 
 def main() -> None:
     recipe, arguments = take_recipe(sys.argv[1:])
     config = parse_recipe_config(RECIPES[recipe], __file__, arguments, preset=recipe)
-    if recipe == "align":
-        plan = align_plan(config)
+    if recipe in ("chat_tune", "align"):
+        plan = chat_tune_plan(config) if recipe == "chat_tune" else align_plan(config)
         print(plan.page())
     else:
         plan = make_plan(

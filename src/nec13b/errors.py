@@ -6,3 +6,8 @@ class InputError(ValueError):
 
     The message says what is wrong, where (file, line, field), and what to do, in one sentence or two.
     """
+
+
+def one_line(error: BaseException, longest: int = 300) -> str:
+    """What another library's exception says, on one line of at most so many characters; its kind if it says nothing."""
+    return " ".join((str(error) or type(error).__name__).split())[:longest]

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
 
 from .configuration_nec13b import Nec13bConfig
-from .errors import InputError
+from .errors import InputError, one_line
 from .modeling_nec13b import Nec13bForCausalLM
 from .rope_interpolation import RopeInterpolation, inverse_frequencies_of
 
@@ -94,7 +94,7 @@ def load_as_nec13b(path: str | os.PathLike, changes: dict | None = None, **kwarg
     except InputError:
         raise
     except Exception as error:  # safetensors, json and the Hub client raise many kinds for a missing or damaged file
-        raise InputError(f"cannot load a model from {path}: {' '.join(str(error).split())[:300]}") from error
+        raise InputError(f"cannot load a model from {path}: {one_line(error)}") from error
 
 
 def _settings(config: LlamaConfig) -> dict:

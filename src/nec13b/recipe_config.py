@@ -15,12 +15,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
 from transformers.utils.logging import disable_progress_bar
 from trl import TrlParser
 
 from .dry_run import DryRun
-from .errors import InputError
+from .errors import InputError, one_line
+from .yaml_mapping import read_yaml_mapping
 
 Config = TypeVar("Config")
 SECONDS_FOR_THE_FIRST = 5
@@ -83,7 +83,7 @@ def _parse(
     known = [field.name for field in fields(config_class) if field.init]
 
     path = Path(config_path) if config_path else preset_path
-    values = _yaml_values(path)
+    values = read_yaml_mapping(path, "config")
     for key in values:
         _check_known(key, known, f"{path}: unknown key {key!r}")
     # None, and a list where one value or a list may stand, cannot be written as flags; they are set as they are.
@@ -111,7 +111,7 @@ def _parse(
     except InputError:
         raise
     except (ValueError, TypeError) as error:  # TrainingArguments' own checks
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(one_line(error)) from error
 
 
 def parse_mapping(
@@ -196,20 +196,6 @@ def _take_config_flag(arguments: list[str]) -> tuple[str | None, list[str]]:
             rest.append(arguments[i])
         i += 1
     return path, rest
-
-
-def _yaml_values(path: Path) -> dict:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read config {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise InputError(f"{path} must hold key: value pairs, not a {type(values).__name__}")
-    return {str(key): value for key, value in values.items()}
 
 
 def _is_free_list(config_class: type, key: str, value) -> bool:

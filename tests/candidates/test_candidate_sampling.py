@@ -10,7 +10,7 @@ import time
 from collections import Counter
 
 import pytest
-from endpoint_stand_in import Endpoint
+from endpoint_stand_in import NOUNS, Endpoint
 
 from nec13b.candidates.candidate_sampling import sample_candidates
 from nec13b.candidates.candidates_config import SampleCandidatesConfig
@@ -20,20 +20,6 @@ from nec13b.generation.generator import Completion, GenerationFailed
 from nec13b.preferences.judgement_files import read_pairs
 
 KEY = "sk-never-to-be-written"
-NOUNS = [
-    "駅前",
-    "図書館",
-    "味噌汁",
-    "自転車",
-    "古い時計",
-    "会議室",
-    "台風",
-    "電子辞書",
-    "猫の毛布",
-    "温泉宿",
-    "夜行列車",
-    "畑",
-]
 
 
 class Writer:

@@ -296,7 +296,7 @@ def test_users_word_lists_and_rules(tmp_path, write_rows):
     ("settings", "said"),
     [
         ({"quality": "nowhere"}, "quality.json does not exist; recipes/train_quality_classifier.py makes it"),
-        ({"rules": "nowhere.yaml"}, "cannot read rules from"),
+        ({"rules": "nowhere.yaml"}, "cannot read the rules"),
         ({"word_lists": {"adult": "nowhere.txt"}}, "cannot read the word list nowhere.txt"),
         ({"decontaminate": ["nowhere.json"]}, "cannot read evaluation items from nowhere.json"),
         ({"source_weights": "wiki=2"}, "source_weights names 'wiki', but the sources are sample"),

@@ -184,14 +184,14 @@ def test_rule_set_files_that_cannot_be_used_are_named(tmp_path):
     path = tmp_path / "rules.yaml"
     for content, said in [
         ("ja: {hiragana: {min: 1}}", "rules.yaml: ja: unknown rule 'hiragana'"),
-        ("- ja", "must hold a mapping"),
+        ("- ja", "must hold key: value pairs, not a list"),
         ("ja: 3", "must hold a mapping"),
-        ("ja: [", "cannot read rules"),
+        ("ja: [", "is not valid YAML"),
     ]:
         path.write_text(content)
         with pytest.raises(InputError, match=said):
             load_rule_sets(path)
-    with pytest.raises(InputError, match="cannot read rules from"):
+    with pytest.raises(InputError, match="cannot read the rules"):
         load_rule_sets(tmp_path / "nowhere.yaml")
 
 

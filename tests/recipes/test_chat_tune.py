@@ -3,8 +3,11 @@
 import json
 
 import pytest
+import torch
 from run_losses import assert_same, losses, run
 from transformers import AutoModelForCausalLM
+
+from nec13b.chat_tuning.tuning_trainer import ChatTrainer
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,21 @@ def test_it_writes_what_it_promises(run_recipe, tuning, tmp_path):
     assert "step 0:" in page and "step 4:" in page  # noqa: PT018 - one thought
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "model")
     assert model.config.use_cache
+
+
+def test_memory_that_is_full(run_recipe, tuning, tmp_path, monkeypatch):
+    def training_step(self, *args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(ChatTrainer, "training_step", training_step)
+    outcome = run_recipe("chat_tune", *tuning, "--output_dir", tmp_path / "run")
+    assert outcome.status == 2
+    lines = [line for line in outcome.err.splitlines() if line.startswith("error")]
+    assert lines == [
+        "error: the memory of cpu is full. What to set, leaving the result as it is: --activation_checkpointing true, "
+        "more processes under accelerate_configs/fsdp_1x8.yaml; as another run: --adapter lora, max_length below 128. "
+        "The checkpoints are whole"
+    ]
 
 
 @pytest.mark.slow

@@ -292,7 +292,7 @@ def write_model_of_languages(folder: Path) -> None:
     [
         (["--corpus", "nowhere.jsonl"], "corpus path nowhere.jsonl does not exist"),
         (["--qualitty", "x"], "unknown flag --qualitty; did you mean quality?"),
-        (["--rules", "nowhere.yaml"], "cannot read rules from nowhere.yaml"),
+        (["--rules", "nowhere.yaml"], "cannot read the rules nowhere.yaml"),
         (["--quality", "."], "quality.json does not exist"),
         (["--rules", "{rules}"], "rules.yaml: ja: unknown rule 'charakters'; did you mean characters?"),
         (["--quality", "{model}"], "tells __label__en, __label__ja apart, not clean and dirty text"),

@@ -1,6 +1,7 @@
 """The plan as a user asks for it: no argument, the paper's machine, flags over files, mistakes."""
 
 import json
+import math
 
 import pytest
 
@@ -51,6 +52,36 @@ def test_extending_the_papers_model(run_recipe, root, tmp_path, window, layout, 
     assert f"{steps:,}, " in outcome.out
 
 
+def test_tuning_the_papers_model(run_recipe, root, tmp_path):
+    flags = ["--of", "chat_tune", "--config", root / "recipes/configs/13b/chat_tune.yaml"]
+    flags += ["--planned_dialogues", "50000", "--mean_length", "1000"]
+    plans = {}
+    for name, machine, more in (
+        ("whole", "fsdp_1x8", ["--price_per_gpu_hour", "2"]),
+        ("lora", "one_gpu", ["--adapter", "lora", "--lora_rank", "64"]),
+    ):
+        folder = tmp_path / name
+        machine = root / f"accelerate_configs/{machine}.yaml"
+        outcome = run_recipe("plan", *flags, *more, "--machine", machine, "--output", folder)
+        assert outcome.status == 0, outcome.err
+        plans[name] = json.loads((folder / "plan.json").read_text())
+        assert "GPU-hours" in outcome.out
+    whole, lora = plans["whole"], plans["lora"]
+    assert whole["rows"] == lora["rows"] == math.ceil(50_000 * 1000 / 8192)
+    assert whole["steps"] == 3 * math.ceil(whole["rows"] / 64)
+    assert whole["trained"] == whole["shape"]["parameters"] == 13_201_986_560
+    # By hand, as in docs/data.md: 9.78e10 FLOPs a token, 40% of 312e12.
+    assert whole["seconds"] * 8 == pytest.approx(whole["tokens"] * 9.78e10 / (0.4 * 312e12), rel=0.01)
+    assert lora["seconds"] == pytest.approx(8 * whole["seconds"] * 2 / 3)
+    # Rank 64 on seven matrices of each layer: 64 x (4 x (5120 + 5120) + 3 x (5120 + 13824)).
+    assert lora["trained"] == 40 * 64 * (4 * 10_240 + 3 * 18_944)
+    assert whole["fits"]
+    assert lora["fits"]
+    assert lora["memory"] > 2 * 13_201_986_560  # the frozen weights alone, in bf16
+    unpacked = run_recipe("plan", *flags, "--packing", "false", "--max_steps", "10", "--machine", machine)
+    assert "50,000, 10 steps" in unpacked.out
+
+
 def test_aligning_the_papers_model_by_each_reference(run_recipe, root, tmp_path):
     plans = {}
     for name, machine in (("align", "fsdp_1x8"), ("align_lora", "one_gpu")):
@@ -76,7 +107,7 @@ def test_aligning_the_papers_model_by_each_reference(run_recipe, root, tmp_path)
 def test_a_recipe_that_has_no_plan(run_recipe):
     outcome = run_recipe("plan", "--of", "chat")
     assert outcome.status == 2
-    assert outcome.err == "error: --of must be one of pretrain, extend_context, align, not 'chat'\n"
+    assert outcome.err == "error: --of must be one of pretrain, extend_context, chat_tune, align, not 'chat'\n"
 
 
 def test_flags_win_over_both_files(run_recipe, root, tmp_path):

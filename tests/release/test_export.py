@@ -135,6 +135,7 @@ def test_what_a_llama_cannot_hold_is_refused_and_nothing_is_left(checkpoint, tmp
         ({"forms": []}, "forms is empty"),
         ({"dtype": "int4"}, "dtype must be one of"),
         ({"push_to": "a/b", "push_form": "gguf"}, "push_form 'gguf' is not among"),
+        ({"push_to": "nowhere"}, "push_to must be owner/name"),
         ({"model": "nowhere"}, "cannot load a model from nowhere"),
         ({"limits": "nowhere.md"}, "limits: cannot read nowhere.md"),
     ],

@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
-import yaml
-
 from ..dialogues.dialogue import Message
 from ..errors import InputError
+from ..yaml_mapping import read_yaml_mapping
 
 FOLDER = Path(__file__).parent / "prompts"
 OWN_SETS = ("full", "short")
@@ -93,7 +92,8 @@ def prompts_in(language: str, name: str = "full") -> PromptSet:
         InputError: a file of the user's cannot be read, lacks a prompt, or names something that is not filled in.
     """
     path = FOLDER / f"{name}.{language}.yaml" if name in OWN_SETS else Path(name).expanduser() / f"{language}.yaml"
-    values = _read_yaml(FOLDER / f"subjects.{language}.yaml") | _read_yaml(path)
+    values = read_yaml_mapping(FOLDER / f"subjects.{language}.yaml", "the subjects")
+    values |= read_yaml_mapping(path, "the prompts")
     for key in (*OPERATIONS, "grade", "user", "assistant"):
         if not isinstance(values.get(key), str) or not values[key].strip():
             raise InputError(f"{path}: {key} is missing, or no text")
@@ -113,15 +113,3 @@ def prompts_in(language: str, name: str = "full") -> PromptSet:
         personas=tuple(map(str, values["personas"])),
         names={role: values[role] for role in ("user", "assistant")},
     )
-
-
-def _read_yaml(path: Path) -> dict:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read the prompts {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{path} must hold prompts by name")
-    return values

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from transformers import StoppingCriteria, TextIteratorStreamer
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .chat_model import ChatModel
 from .settings import Sampling
 
@@ -155,4 +155,4 @@ class Answer:
 def _readable(error: BaseException) -> InputError:
     if isinstance(error, torch.OutOfMemoryError):
         return InputError("the GPU's memory does not suffice for this dialogue; try a smaller --window")
-    return InputError(f"the model failed: {' '.join(str(error).split())[:300]}")
+    return InputError(f"the model failed: {one_line(error)}")

@@ -16,7 +16,7 @@ from transformers.utils.peft_utils import find_adapter_config_file
 
 from ..chat_tuning.answers import end_token_ids
 from ..dialogues.dialogue import Message
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..run_record import read_json
 from ..tokenization.chat_template import CHATML_TEMPLATE
 from ..tokenization.special_tokens import IM_END, IM_START
@@ -81,8 +81,7 @@ class ChatModel:
                 messages, add_generation_prompt=True, return_dict=False, sanitize_control_tokens=not ours
             )
         except Exception as error:  # a template is a program, and raises what it likes
-            reason = " ".join(str(error).split())
-            raise InputError(f"the chat template of {self.name} refuses the dialogue: {reason}") from error
+            raise InputError(f"the chat template of {self.name} refuses the dialogue: {one_line(error)}") from error
 
     def new_tokens(self, sampling: Sampling) -> int:
         """Most tokens of an answer.
@@ -151,9 +150,8 @@ def load_chat_model(settings: ChatSettings) -> ChatModel:
     except InputError:
         raise
     except Exception as error:  # safetensors, json and the Hub client raise many kinds for a missing or damaged file
-        reason = " ".join(str(error).split())
-        flag = "; --trust_remote_code runs its code" if "trust_remote_code" in reason else ""
-        raise InputError(f"cannot load a chat model from {settings.checkpoint}: {reason[:300]}{flag}") from error
+        flag = "; --trust_remote_code runs its code" if "trust_remote_code" in str(error) else ""
+        raise InputError(f"cannot load a chat model from {settings.checkpoint}: {one_line(error)}{flag}") from error
     if settings.chatml:
         if not _knows_chatml(tokenizer):
             raise InputError(f"--chatml needs {IM_START} and {IM_END}, which the vocabulary of {checkpoint} lacks")

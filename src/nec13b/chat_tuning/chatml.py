@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl.chat_template_utils import has_generation_markers
 
 from ..dialogues.dialogue import Message
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..tokenization.chat_template import chatml_template
 from ..tokenization.special_tokens import IM_END, IM_START
 
@@ -78,7 +78,7 @@ def encoded_dialogue(
             messages, tools=tools, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
         )
     except Exception as error:  # templates raise whatever they like
-        raise InputError(f"the chat template cannot render the dialogue: {' '.join(str(error).split())}") from None
+        raise InputError(f"the chat template cannot render the dialogue: {one_line(error)}") from None
     ids, mask = list(encoded["input_ids"]), encoded["assistant_masks"]
     return ids, [token if written else IGNORED for token, written in zip(ids, mask)]
 

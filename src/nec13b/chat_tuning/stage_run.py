@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from datasets import disable_progress_bars
 from transformers import PreTrainedModel
 
 from ..dialogues.dialogue import Message
+from ..errors import InputError
 from ..pretraining.callbacks import read_metrics
 from ..pretraining.checkpoints import checkpoint_to_resume
 from ..pretraining.figures import draw_loss_curve, held_out_curves
@@ -144,7 +146,10 @@ def _run(stage: TuningStage, config: TuningSettings) -> None:
 
     started = time.monotonic()
     config.eval_on_start = config.eval_on_start and checkpoint is None
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(config) from error
     step, seconds = trainer.state.global_step, time.monotonic() - started
     if step < trainer.state.max_steps:
         if is_main:
@@ -197,6 +202,24 @@ def finish(
     record.update("machine", processes=config.world_size, device=str(config.device))
     record.write(output)
     say_what_came_out(stage, config, curves)
+
+
+def out_of_memory(config: TuningSettings) -> InputError:
+    """What to set where the device's memory is full: first what leaves the result as it is."""
+    same, other = [], [f"max_length below {config.max_length:,}"]
+    if config.per_device_train_batch_size > 1:
+        same.append("--per_device_train_batch_size 1")
+    if not config.activation_checkpointing:
+        same.append("--activation_checkpointing true")
+    if config.layout.strategy in ("single", "ddp"):
+        same.append("more processes under accelerate_configs/fsdp_1x8.yaml")
+    if config.adapter == "none":
+        other.insert(0, "--adapter lora")
+    kept = f"leaving the result as it is: {', '.join(same)}; " if same else ""
+    return InputError(
+        f"the memory of {config.device} is full. What to set, {kept}as another run: {', '.join(other)}. "
+        "The checkpoints are whole"
+    )
 
 
 def say_what_will_run(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..recipe_config import parse_mapping
 from ..run_record import digest_of_value, fingerprint_of_file
 from .decontamination import ItemIndex, read_items
@@ -277,7 +277,6 @@ def fingerprint_of_tokenizer(tokenizer: str) -> str:
     try:
         AutoTokenizer.from_pretrained(tokenizer)
     except Exception as error:  # transformers raises many kinds for what is not a tokenizer
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"cannot load tokenizer {tokenizer!r}: {first_line}") from None
+        raise InputError(f"cannot load tokenizer {tokenizer!r}: {one_line(error)}") from None
     path = Path(tokenizer) / "tokenizer.json"
     return fingerprint_of_file(path) if path.is_file() else tokenizer

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import zstandard
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .documents import Rejections
 
 if TYPE_CHECKING:
@@ -317,5 +317,4 @@ def _hub_data_set(name: str, configuration: str, split: str):
     try:
         return datasets.load_dataset(name, configuration or None, split=split, streaming=True)
     except Exception as error:  # the Hub client raises many kinds; all mean that this source cannot be opened
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"cannot open Hub data set {name!r} (split {split!r}): {first_line}") from error
+        raise InputError(f"cannot open Hub data set {name!r} (split {split!r}): {one_line(error)}") from error

@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from ..errors import InputError
+from ..yaml_mapping import read_yaml_mapping
 from .documents import CODE
 from .measures import MEASURES, PHRASE_MEASURE, Measure, measure_of_phrases, spans_of_measure
 from .phrases import PhraseLists, load_phrase_lists
@@ -144,11 +143,8 @@ def load_rule_sets(
         InputError: the file cannot be read, or a rule set in it is bad; the message names the file and the domain.
     """
     path = Path(path) if path else OWN_RULES
-    try:
-        domains = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read rules from {path}: {' '.join(str(error).split())}") from None
-    if not isinstance(domains, dict) or not all(isinstance(bounds, dict) for bounds in domains.values()):
+    domains = read_yaml_mapping(path, "the rules")
+    if not all(isinstance(bounds, dict) for bounds in domains.values()):
         raise InputError(f"{path} must hold a mapping of rules for each domain")
     phrases = phrases if phrases is not None else load_phrase_lists()
     if path == OWN_RULES:

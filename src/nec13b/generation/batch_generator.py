@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from ..chat_tuning.answers import answered_batch, window_of
 from ..dialogues.dialogue import Message
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .generator import Completion, GenerationFailed, Sampling
 from .generator_settings import GeneratorSettings
 
@@ -118,9 +118,9 @@ def transformers_generator(settings: GeneratorSettings, seed: int) -> BatchGener
         tokenizer = AutoTokenizer.from_pretrained(settings.model, **where)
         model = AutoModelForCausalLM.from_pretrained(settings.model, dtype=getattr(torch, dtype), **where)
     except Exception as error:  # a missing folder, a damaged file, an unknown architecture: each has its own kind
-        said = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"cannot load the model {settings.model} ({said}); recipes/chat_tune.py makes one, or name another"
+            f"cannot load the model {settings.model} ({one_line(error)}); "
+            "recipes/chat_tune.py makes one, or name another"
         ) from None
     if not tokenizer.chat_template:
         raise InputError(
@@ -177,9 +177,7 @@ def vllm_generator(settings: GeneratorSettings, seed: int) -> BatchGenerator:
             model=settings.model, dtype=settings.dtype, trust_remote_code=settings.trust_remote_code, seed=seed
         )
     except (ValueError, OSError) as error:
-        raise InputError(
-            f"vLLM cannot load {settings.model}: {(str(error) or type(error).__name__).splitlines()[0]}"
-        ) from None
+        raise InputError(f"vLLM cannot load {settings.model}: {one_line(error)}") from None
 
     def generate(batch: list[list[Message]], sampling: Sampling, seeds: list[int | None]) -> list[Reply]:
         params = [
@@ -193,7 +191,7 @@ def vllm_generator(settings: GeneratorSettings, seed: int) -> BatchGenerator:
             outputs = engine.chat(batch, params, use_tqdm=False)
         except ValueError as error:  # one prompt beyond the window refuses the whole batch
             if len(batch) == 1:
-                return [GenerationFailed("bad_request", str(error).splitlines()[0])]
+                return [GenerationFailed("bad_request", one_line(error))]
             return [reply for one in zip(batch, seeds) for reply in generate([one[0]], sampling, [one[1]])]
         return [
             Completion(

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..dialogues.dialogue import Message
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .generator import Completion, GenerationFailed, Sampling
 from .generator_settings import GeneratorSettings
 from .rate_limit import RateLimit
@@ -162,7 +162,7 @@ class EndpointGenerator:
 
     def _plain(self, error: BaseException) -> str:
         """What the error says, on one line, without the key, which some servers repeat."""
-        said = " ".join((str(error) or type(error).__name__).split())
+        said = one_line(error)
         return (said.replace(self._key, SECRET_MARK) if self._key else said)[:DETAIL_CHARACTERS]
 
 

@@ -16,7 +16,7 @@ from transformers.utils import cached_file
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from .. import Nec13bConfig  # noqa: F401  lm-eval loads by AutoModel, which knows the model after this import
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..run_record import read_json
 from .comparison_config import JglueConfig
 from .shared_prompt import JpStableTokensLM, SharedPromptLM
@@ -71,9 +71,8 @@ def load_model(checkpoint: str, config: JglueConfig) -> SharedPromptLM:
     except InputError:
         raise
     except Exception as error:  # safetensors, json and the Hub client raise many kinds for a missing or damaged file
-        reason = " ".join(str(error).split())
-        flag = "; --trust_remote_code runs its code" if "trust_remote_code" in reason else ""
-        raise InputError(f"cannot load a model from {checkpoint}: {reason[:300]}{flag}") from error
+        flag = "; --trust_remote_code runs its code" if "trust_remote_code" in str(error) else ""
+        raise InputError(f"cannot load a model from {checkpoint}: {one_line(error)}{flag}") from error
 
 
 def measure(lm: Any, task: str, seed: int, config: JglueConfig, folder: Path) -> dict:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 
 FOLDER_VARIABLE = "NEC13B_JGLUE"
 SAMPLE = "sample"
@@ -156,7 +156,7 @@ def _of_repository(name: str, why: str) -> dict[str, tuple[list[Row], str]]:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {one_line(error, 200)}"
 
 
 def read_jsquad(path: Path) -> list[Row]:

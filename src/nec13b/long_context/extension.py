@@ -3,7 +3,7 @@
 from transformers import AutoConfig, PreTrainedConfig
 
 from ..corpus.mixture import resolve_proportions
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..modeling_nec13b import Nec13bForCausalLM
 from ..pretraining import TokenShards
 from ..pretraining.messages import note_on_text
@@ -66,8 +66,7 @@ def config_of_checkpoint(path: str) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(path)
     except Exception as error:  # the Hub client and json raise many kinds
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"no checkpoint at {path}: {reason}; recipes/pretrain.py makes one") from None
+        raise InputError(f"no checkpoint at {path}: {one_line(error, 200)}; recipes/pretrain.py makes one") from None
 
 
 def load_extended_model(config: ExtendContextConfig, prepared: Prepared, whole: bool = False) -> Nec13bForCausalLM:

@@ -12,7 +12,7 @@ import yaml
 from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 from accelerate.utils import DistributedType
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .layout import SIZES, Layout
 
 
@@ -41,7 +41,7 @@ def _read(path: str | os.PathLike) -> ClusterConfig:
     except FileNotFoundError:
         raise InputError(f"accelerate config {path} does not exist; accelerate_configs/ holds some") from None
     except (OSError, ValueError, TypeError, AttributeError, KeyError, yaml.YAMLError) as error:
-        raise InputError(f"{path} is not an accelerate config: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} is not an accelerate config: {one_line(error)}") from None
     if not isinstance(config, ClusterConfig):
         raise InputError(f"{path}: compute_environment must be LOCAL_MACHINE")
     return config

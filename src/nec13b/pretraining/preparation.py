@@ -18,7 +18,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from ..configuration_nec13b import Nec13bConfig
 from ..corpus import Rejections, corpus_identity, parse_sources, read_documents
 from ..corpus.mixture import mixture_of_corpus, repeated
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..llama_conversion import load_as_nec13b
 from ..modeling_nec13b import Nec13bForCausalLM
 from ..run_record import LOCK_NAME, RECORD_NAME, read_json, write_json
@@ -200,7 +200,7 @@ def model_config(config: PretrainConfig, tokenizer: TokenizerHandle) -> Nec13bCo
             eos_token_id=ids.eos_token_id,
         )
     except Exception as error:  # strict dataclasses wrap every check in an exception of their own
-        raise InputError("the model's shape: " + " ".join(str(error).split())) from None
+        raise InputError("the model's shape: " + one_line(error)) from None
 
 
 def load_initial_model(

@@ -21,7 +21,7 @@ from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceSt
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .shards import as_sharded, in_blocks
 
 warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # one process is no mistake
@@ -109,12 +109,11 @@ def _why_not_written(folder: Path, error: BaseException) -> str:
     failures = getattr(error, "failures", {})  # what torch's CheckpointException says, by process
     if failures:
         cause = next(iter(failures.values()))[0]
-    said = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
     full = getattr(cause, "errno", None) == errno.ENOSPC or "No space left" in str(error)
     advice = "free some space" if full else "mend that"
     return (
-        f"{folder.parent} could not be written ({said}); the checkpoints before it are whole: {advice} and run the "
-        "same command again, it goes on from the last of them"
+        f"{folder.parent} could not be written ({one_line(cause)}); the checkpoints before it are whole: "
+        f"{advice} and run the same command again, it goes on from the last of them"
     )
 
 

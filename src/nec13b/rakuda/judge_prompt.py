@@ -13,11 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..corpus import Rejections
 from ..dialogues.dialogue import Message
 from ..errors import InputError
+from ..yaml_mapping import read_yaml_mapping
 from .rakuda_rows import rows_of_places
 from .verdicts import FORMATS, LAST_DIGIT
 
@@ -96,12 +95,7 @@ def read_judge_prompt(place: str, name: str = "") -> JudgePrompt:
     """
     path = _own_prompt() if place == OWN_PROMPT else Path(place).expanduser()
     if path.suffix in (".yaml", ".yml"):
-        try:
-            rows = [yaml.safe_load(path.read_text(encoding="utf-8"))]
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(rows[0], dict):
-            raise InputError(f"{path} must hold key: value pairs")
+        rows = [read_yaml_mapping(path, "the judge prompt")]
     else:
         rejections = Rejections()
         rows = [row for _, _, row in rows_of_places([path], rejections)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..corpus import Rejections
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .rakuda_rows import files_of_places, rows_of_places
 
 HUB_DATA_SET = "yuzuai/rakuda-questions"
@@ -82,9 +82,9 @@ def _hub_rows(name: str, revision: str | None):
     try:
         rows = load_dataset(name, revision=revision, split="train")
     except Exception as error:  # no network, no such data set, no access: each has its own kind
-        said = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"cannot load {name} from the Hub ({said}); name a file with its questions instead by --questions"
+            f"cannot load {name} from the Hub ({one_line(error)}); "
+            "name a file with its questions instead by --questions"
         ) from None
     for number, row in enumerate(rows, start=1):
         yield Path(name), number, dict(row)

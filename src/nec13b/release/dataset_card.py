@@ -12,6 +12,7 @@ from typing import Any
 from huggingface_hub import DatasetCardData
 
 from ..corpus.personal_data import MARKS
+from .card_text import limits_section
 from .dataset_files import CORPUS, DIALOGUES, PREFERENCES, RECIPES, DatasetFolder
 from .markdown_table import markdown_table
 
@@ -19,6 +20,11 @@ WHAT_ROWS_ARE = {CORPUS: "documents", DIALOGUES: "dialogues", PREFERENCES: "pref
 ENTRIES = {CORPUS: "corpus", DIALOGUES: "dialogues", PREFERENCES: "preferences"}  # the setting that names the sources
 OWN_SAMPLE = "the sample of nec13b"
 UNSTATED = "not stated"
+UNSAID = (
+    "Those who publish this data have not said for what it is meant and where it is lacking. It may hold what is "
+    "wrong, harmful, offensive or private. Look into it before you rely on it."
+)
+UNLICENSED = "No licence was stated for the whole; each row has that of its source, where one was stated."
 SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 # Settings of the checks of dialogues and preferences that are no paths.
 CHECK_SETTINGS = (
@@ -64,7 +70,7 @@ def dataset_card(facts: DatasetFacts, source: DatasetFolder) -> str:
     )  # fmt: skip
     parts = [f"---\n{metadata.to_yaml()}\n---", f"# {facts.title}", _what_it_is(source), *_use(facts, source)]
     parts += _of_corpus(source) if source.kind == CORPUS else _of_rows(source)
-    parts += [*_limits(facts), *_origin(source)]
+    parts += [*limits_section(facts.limits, facts.licence, UNSAID, UNLICENSED), *_origin(source)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -281,16 +287,6 @@ def _masked(kinds: dict[str, int]) -> str:
 
 def _value(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else f"{value}"
-
-
-def _limits(facts: DatasetFacts) -> Iterator[str]:
-    yield "## Limits"
-    yield facts.limits.strip() or (
-        "Those who publish this data have not said for what it is meant and where it is lacking. It may hold what is "
-        "wrong, harmful, offensive or private. Look into it before you rely on it."
-    )
-    if not facts.licence:
-        yield "No licence was stated for the whole; each row has that of its source, where one was stated."
 
 
 def _origin(source: DatasetFolder) -> Iterator[str]:

@@ -5,12 +5,12 @@ from pathlib import Path
 from ..errors import InputError
 from ..run_record import RECORD_NAME, RunRecord, claim_made_dir, fingerprint_of_file, write_json
 from ..whole_files import whole_folder
+from .card_text import read_limits, repository_on_card
 from .dataset_card import DatasetFacts, dataset_card
 from .dataset_config import PublishDatasetConfig
 from .dataset_files import RECIPES, DatasetFolder
 from .dry_run import dataset_dry_run
-from .exported_forms import files_of
-from .hub_push import is_local, push
+from .hub_push import files_and_sizes, push
 
 CARD_NAME, FOLDER_NAME = "README.md", "hub"
 MIB = 2**20
@@ -26,14 +26,9 @@ def publish_dataset(config: PublishDatasetConfig) -> None:
         print(dataset_dry_run(config).page())
         return
     output, source = Path(config.output_dir), DatasetFolder.open(config.dataset, config.provenance)
-    try:
-        limits = Path(config.limits).read_text(encoding="utf-8") if config.limits else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"limits: cannot read {config.limits}: {' '.join(str(error).split())}") from None
-    place = output / FOLDER_NAME
+    limits, place = read_limits(config.limits), output / FOLDER_NAME
     title = config.title or source.folder.resolve().name
-    on_hub = bool(config.push_to) and not is_local(config.push_to)
-    repository = config.push_to if on_hub else f"{output.resolve().name}/{FOLDER_NAME}"  # no path of this machine
+    repository = repository_on_card(config.push_to, config.output_dir, FOLDER_NAME)
     facts = DatasetFacts(title, config.licence, config.languages, limits, repository)
     try:
         card = dataset_card(facts, source).encode()
@@ -59,7 +54,7 @@ def publish_dataset(config: PublishDatasetConfig) -> None:
         record.update("counts", **source.counts())
         record.write(output)
         write_json(*note)
-    _say_files("wrote", place, files_of(place))
+    _say_files("wrote", place, files_and_sizes(place))
     if config.push_to:
         where = push(place, config.push_to, config.private, f"{title}, published by nec13b", repo_type="dataset")
         print(f"pushed to {where}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..errors import InputError
+from .hub_push import check_target
 
 FORMS = ("llama", "nec13b", "gguf")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -66,5 +67,7 @@ class ExportConfig:
             raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
         if self.push_to and self.push_form not in self.forms:
             raise InputError(f"push_form {self.push_form!r} is not among the forms that are written")
+        if self.push_to:
+            check_target(self.push_to)
         if self.verify_tokens < 0:
             raise InputError(f"verify_tokens must be at least 0, not {self.verify_tokens}")

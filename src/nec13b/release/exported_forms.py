@@ -35,10 +35,3 @@ def write_form(source: SourceModel, form: str, folder: Path, max_shard_size: str
             model.save_pretrained(building, max_shard_size=max_shard_size)
             source.tokenizer.save_pretrained(building)
     return folder
-
-
-def files_of(folder: Path) -> list[tuple[str, int]]:
-    """(name, bytes) of each file that is published."""
-    return [
-        (str(path.relative_to(folder)), path.stat().st_size) for path in sorted(folder.rglob("*")) if path.is_file()
-    ]

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from ..errors import InputError
 from ..pretraining.preparation import number_of_parameters
 from ..run_record import RunRecord, claim_made_dir, write_json
+from .card_text import read_limits, repository_on_card
 from .dry_run import export_dry_run
 from .evaluations import read_evaluations
 from .export_config import ExportConfig
-from .exported_forms import files_of, write_form
-from .hub_push import is_local, push
+from .exported_forms import write_form
+from .hub_push import files_and_sizes, push
 from .model_card import CardFacts, model_card
 from .source_model import SourceModel, load_source
 from .stage_records import StageRecord, stage_records
@@ -26,7 +26,7 @@ def export(config: ExportConfig) -> None:
     Raises:
         InputError: the model or a form cannot be had, a form differs from the model, or the Hub refuses.
     """
-    output, limits = Path(config.output_dir), _text(config.limits)
+    output, limits = Path(config.output_dir), read_limits(config.limits)
     if config.dry_run:
         print(export_dry_run(config).page())
         return
@@ -51,7 +51,7 @@ def export(config: ExportConfig) -> None:
         record.write(output)
         write_json(*note)
     for form in config.forms:
-        files = files_of(output / form)
+        files = files_and_sizes(output / form)
         print(f"{output / form!s:<32} {len(files)} files, {sum(size for _, size in files) / GIB:,.2f} GiB")
     if config.push_to:
         place = push(output / config.push_form, config.push_to, config.private, f"{facts.title}, exported by nec13b")
@@ -82,19 +82,9 @@ def _facts(config: ExportConfig, source: SourceModel, records: list[StageRecord]
     chats = bool(source.tokenizer.chat_template) and (not stages or not stages.isdisjoint(CHAT_STAGES))
     folder = source.records_from.resolve()
     name = folder.parent.name if folder.name in ("model", "adapter") else folder.name
-    on_hub = bool(config.push_to) and not is_local(config.push_to)
-    repository = config.push_to if on_hub else f"{Path(config.output_dir).resolve().name}/{config.push_form}"
     return CardFacts(
         title=config.title or name, parameters=number_of_parameters(source.model),
         window=model.max_position_embeddings, vocabulary=model.vocab_size, forms=config.forms, licence=config.licence,
-        languages=config.languages, chats=chats, limits=limits, repository=repository,
+        languages=config.languages, chats=chats, limits=limits,
+        repository=repository_on_card(config.push_to, config.output_dir, config.push_form),
     )  # fmt: skip
-
-
-def _text(path: str) -> str:
-    if not path:
-        return ""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"limits: cannot read {path}: {' '.join(str(error).split())}") from None

@@ -6,8 +6,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-from ..errors import InputError
-from .exported_forms import files_of
+from ..errors import InputError, one_line
 
 
 def is_local(target: str) -> bool:
@@ -19,6 +18,13 @@ def check_target(target: str) -> None:
     """Raises InputError where a target is neither a folder nor a name on the Hub."""
     if not is_local(target) and target.count("/") != 1:
         raise InputError(f"push_to must be owner/name, or a folder that begins with / or ./, not {target!r}")
+
+
+def files_and_sizes(folder: Path) -> list[tuple[str, int]]:
+    """(name, bytes) of each file that is published."""
+    return [
+        (str(path.relative_to(folder)), path.stat().st_size) for path in sorted(folder.rglob("*")) if path.is_file()
+    ]
 
 
 def push(folder: Path, target: str, private: bool, message: str, repo_type: str = "model") -> str:
@@ -40,7 +46,7 @@ def push(folder: Path, target: str, private: bool, message: str, repo_type: str 
     check_target(target)
     if is_local(target):
         place = Path(target).expanduser()
-        for name, _ in files_of(folder):
+        for name, _ in files_and_sizes(folder):
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, place / name)
         return str(place)
@@ -51,5 +57,5 @@ def push(folder: Path, target: str, private: bool, message: str, repo_type: str 
     except LocalTokenNotFoundError:
         raise InputError("pushing needs a token of the Hub; set HF_TOKEN or run `hf auth login`") from None
     except (HfHubHTTPError, OSError) as error:
-        raise InputError(f"the Hub did not take {target}: {' '.join(str(error).split())[:300]}") from error
+        raise InputError(f"the Hub did not take {target}: {one_line(error)}") from error
     return str(url)

@@ -10,11 +10,16 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
+from .card_text import limits_section
 from .evaluations import Evaluation
 from .markdown_table import markdown_table
 from .stage_records import StageRecord
 
 TRAINING_STAGES = ("pretrain", "extend_context", "chat_tune", "align")
+UNSAID = (
+    "Those who trained this model have not said for what it is meant and where it fails. It may say what is wrong, "
+    "harmful or offensive. Try it on your own task before you rely on it."
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def model_card(facts: CardFacts, records: list[StageRecord], evaluations: Sequen
         *_training(records),
         *_losses(records),
         *_evaluations(evaluations),
-        *_limits(facts),
+        *limits_section(facts.limits, facts.licence, UNSAID, "No licence was stated."),
         *_origin(records),
     ]
     return "\n\n".join(parts) + "\n"
@@ -191,16 +196,6 @@ def _evaluations(evaluations: Sequence[Evaluation]) -> Iterator[str]:
             if rows:
                 yield markdown_table(columns, rows)
         yield "\n".join(f"- {sentence}" for sentence in (*each.statement.protocol, each.note))
-
-
-def _limits(facts: CardFacts) -> Iterator[str]:
-    yield "## Limits"
-    yield facts.limits.strip() or (
-        "Those who trained this model have not said for what it is meant and where it fails. It may say what is wrong, "
-        "harmful or offensive. Try it on your own task before you rely on it."
-    )
-    if not facts.licence:
-        yield "No licence was stated."
 
 
 def _origin(records: list[StageRecord]) -> Iterator[str]:

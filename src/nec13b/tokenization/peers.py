@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 from transformers.convert_slow_tokenizer import TikTokenConverter, bytes_to_unicode
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..run_record import fingerprint_of_file
 
 BYTES_BY_LETTER = {letter: byte for byte, letter in bytes_to_unicode().items()}
@@ -78,8 +78,7 @@ def load_peers(entries: list[str]) -> list[Peer]:
         try:
             peers[name] = Peer(name, _load(place))
         except Exception as error:  # the libraries raise many kinds
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"peers: cannot load a tokenizer from {place}: {reason}") from None
+            raise InputError(f"peers: cannot load a tokenizer from {place}: {one_line(error, 200)}") from None
     return list(peers.values())
 
 
@@ -101,7 +100,7 @@ def _cached() -> dict[str, Peer]:
                     try:
                         found[repository.repo_id] = Peer(repository.repo_id, _load(str(file.file_path)))
                     except Exception as error:  # nobody asked for this one by name
-                        reason = " ".join(str(error).split())[:100]
+                        reason = one_line(error, 100)
                         print(f"left out of the peers: {repository.repo_id} ({reason})")
                 break
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..run_record import fingerprint_of_file
 
 MADE_BY = "recipes/train_tokenizer.py"
@@ -60,7 +60,7 @@ def load_tokenizer(path: str | os.PathLike, gguf_file: str | None = None) -> Tok
     except Exception as error:  # the library raises many kinds for a bad folder or name
         # A path that is not there is taken for a name of the Hub, and what is said of that helps nobody.
         is_path = (str(path).count("/") > 1 or str(path).startswith((".", "~"))) and not Path(path).exists()
-        reason = "there is no such folder" if is_path else " ".join(str(error).split())[:200]
+        reason = "there is no such folder" if is_path else one_line(error, 200)
         raise InputError(f"cannot load a tokenizer from {path} ({MADE_BY} makes one): {reason}") from None
     if not tokenizer.is_fast:
         raise InputError(f"the tokenizer of {path} is not a fast one (it has no tokenizer.json)")
