@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("docs", "accelerate_configs", "benchmarks")
-PAGES = [*sorted(ROOT.glob("README*.md")), *(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md")))]
+PAGES = [
+    *sorted(ROOT.glob("README*.md")),
+    *(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md"))),
+]
 OTHER_PATHS = "paper_to_code.md"  # names files from other folders on, and has a test of its own
 TARGET = re.compile(r"(?:\]\(|src=\")([^()\s\"]+)")
 NAMED = re.compile(r"(?<![\w/.-])(?:accelerate_configs|benchmarks|docs|evaluation|recipes|src|tests)/[\w/.-]*\w\.\w+")
