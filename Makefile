@@ -24,7 +24,7 @@ demo: setup
 	@$(MAKE) --no-print-directory --file demo.mk BIN=$(BIN) DEMO=$(DEMO)
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: setup
 	$(BIN)/ruff check .

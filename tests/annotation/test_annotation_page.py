@@ -25,6 +25,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("annotation_page"),  # of one server
     pytest.mark.skipif(not CHROMIUM, reason="there is no chromium; install it, or set CHROMIUM"),
 ]
 SECONDS = 300  # more than any of it takes, on a busy machine

@@ -20,6 +20,7 @@ from nec13b.generation.generator import Completion, GenerationFailed
 from nec13b.preferences.judgement_files import read_pairs
 
 KEY = "sk-never-to-be-written"
+SUBJECTS = NOUNS[:12]
 
 
 class Writer:
@@ -35,7 +36,7 @@ class Writer:
         if "難問" in messages[-1]["content"]:
             raise GenerationFailed("prompt_too_long", "9,999 tokens")
         chance = random.Random(f"{self.model} {sampling.temperature} {seed}")
-        text = "".join(f"{'と'.join(chance.sample(NOUNS, 3))}を比べます。" for _ in range(5))
+        text = "".join(f"{'と'.join(chance.sample(SUBJECTS, 3))}を比べます。" for _ in range(5))
         return Completion(text, "stop" if chance.random() < 0.8 else "length", 10, len(text))
 
     async def close(self):
@@ -45,7 +46,7 @@ class Writer:
 @pytest.fixture
 def prompt_file(tmp_path):
     path = tmp_path / "prompts.txt"
-    path.write_text("".join(f"{noun}の使い方を教えてください。\n" for noun in NOUNS), encoding="utf-8")
+    path.write_text("".join(f"{noun}の使い方を教えてください。\n" for noun in SUBJECTS), encoding="utf-8")
     return path
 
 

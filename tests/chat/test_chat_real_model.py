@@ -1,4 +1,4 @@
-"""A real chat model, SmolLM2, from its GGUF file and from a folder, through the chat's own way of loading."""
+"""A real chat model, SmolLM2, through the chat's own way of loading, in this process and as a pipe."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ from nec13b.chat.settings import parse_chat_settings
 pytestmark = pytest.mark.slow
 
 
-def test_it_answers_and_remembers_what_was_said(smollm2_gguf):
-    settings = parse_chat_settings([str(smollm2_gguf), "--temperature", "0", "--max_new_tokens", "40"])
+def test_it_answers_and_remembers_what_was_said(smollm2):
+    settings = parse_chat_settings([str(smollm2), "--temperature", "0", "--max_new_tokens", "40"])
     session = ChatSession(load_chat_model(settings), settings.sampling)
     assert "Paris" in "".join(session.ask("What is the capital of France?"))
     assert "Tokyo" in "".join(session.ask("And of Japan?"))  # makes sense only after the first question

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+# One process runs them all, so that what they are compared with is made once.
+pytestmark = pytest.mark.xdist_group("clean_corpus")
 # What a run leaves for others; logs and the record have times in them.
 STAGES = (
     "filter", "exact-hashes", "exact-duplicates", "near-signatures", "near-pairs", "near-clusters", "line-hashes",
@@ -52,10 +54,10 @@ def messy(sample, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(flags, root, tmp_path_factory) -> dict[str, bytes]:
+def undisturbed(flags, said_by_recipe, tmp_path_factory) -> dict[str, bytes]:
     """The result of one run on one worker."""
     folder = tmp_path_factory.mktemp("undisturbed") / "out"
-    command([*flags, "--output_dir", str(folder)], root)
+    said_by_recipe("clean_corpus", *flags, "--output_dir", folder)
     return result(folder)
 
 
@@ -66,9 +68,9 @@ def few_stages(flags) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed_few_stages(few_stages, root, tmp_path_factory) -> dict[str, bytes]:
+def undisturbed_few_stages(few_stages, said_by_recipe, tmp_path_factory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("undisturbed") / "out"
-    command([*few_stages, "--output_dir", str(folder)], root)
+    said_by_recipe("clean_corpus", *few_stages, "--output_dir", folder)
     return result(folder)
 
 
@@ -139,7 +141,9 @@ def test_on_a_terminal_with_three_workers_it_counts_the_tasks_and_comes_to_the_s
 
 
 @pytest.mark.slow
-def test_killed_in_stage_after_stage_and_run_again_the_result_is_the_same(flags, undisturbed, start_recipe, tmp_path):
+def test_killed_in_stage_after_stage_and_run_again_the_result_is_the_same(
+    flags, undisturbed, start_recipe, said_by_recipe, tmp_path
+):
     """kill -9 as soon as every second stage has begun, then on with one worker more or one less."""
     folder = tmp_path / "out"
     arguments = [*flags, "--output_dir", str(folder), "--workers"]
@@ -151,9 +155,7 @@ def test_killed_in_stage_after_stage_and_run_again_the_result_is_the_same(flags,
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert not (folder / "mixture.json").exists(), stage
-    last = start_recipe("clean_corpus", *arguments, "2")
-    out, _ = last.communicate(timeout=120)
-    assert last.returncode == 0, out
+    out = said_by_recipe("clean_corpus", *arguments, "2")
     assert not processes_with(str(folder)), "a killed run left workers behind"
     assert result(folder) == undisturbed
     assert "filter: done" in out
@@ -170,13 +172,11 @@ def _is_free(lock) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_at_any_time_the_result_is_the_same(flags, undisturbed, start_recipe, tmp_path):
+def test_killed_at_any_time_the_result_is_the_same(flags, undisturbed, start_recipe, said_by_recipe, tmp_path):
     """Also while it replaces another run: with what is left of that the new one must not be mixed up."""
     folder = tmp_path / "out"
     arguments = [*flags, "--output_dir", str(folder), "--overwrite_output_dir", "true"]
-    other = start_recipe("clean_corpus", *arguments, "--near_duplicates", "false")
-    other.communicate(timeout=120)
-    assert other.returncode == 0
+    said_by_recipe("clean_corpus", *arguments, "--near_duplicates", "false")
     rng = random.Random(0)
     for seconds in (0, 0.02, *(rng.uniform(0, 5) for _ in range(2))):
         process = start_recipe("clean_corpus", *arguments)
@@ -187,24 +187,22 @@ def test_killed_at_any_time_the_result_is_the_same(flags, undisturbed, start_rec
             process.wait(seconds)
         process.kill()
         process.wait()
-    last = start_recipe("clean_corpus", *arguments[:-2])
-    out, _ = last.communicate(timeout=120)
-    assert last.returncode == 0, out
+    said_by_recipe("clean_corpus", *arguments[:-2])
     assert result(folder) == undisturbed
 
 
 @pytest.mark.slow
-def test_interrupted_files_that_were_half_written_are_written_anew(flags, undisturbed, root, tmp_path):
+def test_interrupted_files_that_were_half_written_are_written_anew(flags, undisturbed, said_by_recipe, tmp_path):
     """A kill leaves a stage's file cut short and its task without a mark of completion."""
     folder = tmp_path / "out"
-    arguments = [*flags, "--output_dir", str(folder), "--keep_work", "true"]
-    command(arguments, root)
+    arguments = ["clean_corpus", *flags, "--output_dir", str(folder), "--keep_work", "true"]
+    said_by_recipe(*arguments)
     (folder / "mixture.json").unlink()
     for stage in ("filter", "finish", "tally", "report"):
         (folder / "logs" / stage / "completions" / "00000").unlink()
     for path in [*folder.rglob("00000.jsonl.zst"), folder / "report.json"]:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    command(arguments, root)
+    said_by_recipe(*arguments)
     assert result(folder) == undisturbed
 
 

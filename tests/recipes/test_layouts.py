@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 
 import pytest
 from run_losses import assert_same, losses, run, wait_for_step
@@ -26,7 +25,7 @@ def test_it_follows_one_process(command, small_run, one_process, tmp_path, name,
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
 
 
-def test_tensor_parallel_it_follows_one_process_and_resumes(root, command, small_run, one_process, tmp_path):
+def test_tensor_parallel_it_follows_one_process_and_resumes(command, small_run, one_process, said_by_recipe, tmp_path):
     """Sharded over two pairs of ranks, each of which shares its matrix products; checkpoints are ours here."""
     output = tmp_path / "run"
     again = command("hsdp_tp_64x8", 4, small_run, dp_replicate=1, dp_shard=2, tp=2)
@@ -43,8 +42,8 @@ def test_tensor_parallel_it_follows_one_process_and_resumes(root, command, small
     assert losses(output) == whole
     assert (output / "model" / "model.safetensors").read_bytes() == weights
     # The checkpoint is of no layout: one process goes on from it.
-    alone = [sys.executable, *again[again.index(str(root / "recipes" / "pretrain.py")) : -1], str(elsewhere)]
-    assert f"going on from {elsewhere}/checkpoint-8" in run(alone)
+    said = said_by_recipe("pretrain", *small_run, "--output_dir", elsewhere)
+    assert f"going on from {elsewhere}/checkpoint-8" in said
     assert_same(losses(elsewhere), one_process)
 
 
