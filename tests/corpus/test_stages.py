@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from datatrove.pipeline.base import PipelineStep
 
-from nec13b.corpus.stages import ExecutorSettings, RayExecutor, Stage, run_stages
+from nec13b.corpus.stages import ExecutorSettings, RayExecutor, Stage, no_room_on_ray, run_stages
 from nec13b.errors import InputError
 from nec13b.run_record import write_json
 
@@ -79,6 +79,24 @@ def test_a_task_of_a_job_on_ray_ends_when_it_is_told_to(tmp_path):
     status = process.exitcode
     process.kill()
     assert status == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gib_per_cpu", "said"),
+    [
+        (4, 2, ""),
+        (2, 8, ""),
+        (5, 1, "no room for a task of 5 CPUs and 5 GiB: this machine gives it 4 CPUs and 16.0 GiB"),
+        (2, 8.1, "no room for a task of 2 CPUs and 16.2 GiB"),
+    ],
+)
+def test_a_task_that_no_server_has_room_for_is_told(cpus, gib_per_cpu, said):
+    """Ray itself waits for such a server for ever."""
+    resources = [{"CPU": 4.0, "memory": 16 * 2**30}, {"CPU": 1.0, "memory": 2**30}, {"CPU": 64.0, "memory": 2**40}]
+    nodes = [{"Alive": number < 2, "Resources": each} for number, each in enumerate(resources)]
+    found = no_room_on_ray(nodes, cpus, gib_per_cpu)
+    assert bool(found) == bool(said)
+    assert said in found
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,8 @@ def _run_on_ray(stages: list[Stage], folder: Path, settings: ExecutorSettings) -
                 logging_dir=str(folder / stage.name),
                 **options,
             )
+            if not address and (why := no_room_on_ray(ray.nodes(), executor.cpus_per_task, executor.mem_per_cpu_gb)):
+                raise InputError(why)
             done = stage.tasks - len(executor.get_incomplete_ranks())
             print(f"{stage.name}: {stage.tasks - done} of {stage.tasks} tasks", flush=True)
             executor.run()
@@ -243,6 +245,26 @@ def _run_on_ray(stages: list[Stage], folder: Path, settings: ExecutorSettings) -
     finally:
         ray.shutdown()
     return True
+
+
+def no_room_on_ray(nodes: list[dict], cpus: int, gib_per_cpu: float) -> str:
+    """Why Ray would wait for ever for a place to run a task, or nothing. A cluster that grows by itself may yet have one.
+
+    Args:
+        nodes: what `ray.nodes()` says.
+        cpus: of a task.
+        gib_per_cpu: memory of a task, for each of them.
+    """
+    wanted = cpus, cpus * gib_per_cpu
+    there = [(node["Resources"].get("CPU", 0), node["Resources"].get("memory", 0) / 2**30)
+             for node in nodes if node["Alive"]]  # fmt: skip
+    if any(node[0] >= wanted[0] and node[1] >= wanted[1] for node in there):
+        return ""
+    largest = max(there, default=(0, 0))
+    return (
+        f"Ray has no room for a task of {wanted[0]} CPUs and {wanted[1]:g} GiB: this machine gives it {largest[0]:g} "
+        f"CPUs and {largest[1]:.1f} GiB; lower cpus_per_task or mem_per_cpu_gb in executor_options, or raise workers"
+    )
 
 
 def _submit_to_slurm(stages: list[Stage], folder: Path, settings: ExecutorSettings) -> bool:
