@@ -235,6 +235,7 @@ def _run_on_ray(stages: list[Stage], folder: Path, settings: ExecutorSettings) -
                 logging_dir=str(folder / stage.name),
                 **options,
             )
+            # A cluster may grow by itself.
             if not address and (why := no_room_on_ray(ray.nodes(), executor.cpus_per_task, executor.mem_per_cpu_gb)):
                 raise InputError(why)
             done = stage.tasks - len(executor.get_incomplete_ranks())
@@ -248,7 +249,7 @@ def _run_on_ray(stages: list[Stage], folder: Path, settings: ExecutorSettings) -
 
 
 def no_room_on_ray(nodes: list[dict], cpus: int, gib_per_cpu: float) -> str:
-    """Why Ray would wait for ever for a place to run a task, or nothing. A cluster that grows by itself may yet have one.
+    """Why Ray would wait for ever for a place to run a task; empty where it has one.
 
     Args:
         nodes: what `ray.nodes()` says.
