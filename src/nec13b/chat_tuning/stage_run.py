@@ -161,6 +161,7 @@ def _run(stage: TuningStage, config: TuningSettings) -> None:
         trainer.evaluate()
     trainer.save_whole_model(output / ("model" if config.adapter == "none" else "adapter"))
     if is_main:
+        record.update("machine", resumed_from=str(checkpoint) if checkpoint else None)
         finish(stage, config, start, trainer, samples, record, seconds)
 
 

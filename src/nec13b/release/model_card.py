@@ -155,6 +155,8 @@ def _training(records: list[StageRecord]) -> Iterator[str]:
         if record.stage not in TRAINING_STAGES:
             continue
         tokens, seconds = record.get("counts", "tokens"), record.get("timings_seconds", "training")
+        if record.get("machine", "resumed_from"):  # what was measured is its last part alone
+            seconds = None
         rows.append([
             record.name, f"{record.get('counts', 'steps', default=0):,}",
             f"{tokens:,}" if tokens else "", f"{record.get('config', 'learning_rate')}",
