@@ -64,7 +64,9 @@ def test_a_mistake_is_one_line_and_the_status(words, message, tmp_path, monkeypa
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("nec13b.chat", run_name="__main__")
     assert ended.value.code == 2
-    assert message in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
 
 
 def test_commands(session, monkeypatch, capsys, tmp_path):

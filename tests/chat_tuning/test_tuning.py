@@ -147,9 +147,10 @@ def test_tuning_lowers_the_held_out_loss_and_goes_on_where_it_stopped(base, tmp_
     for name, tensor in AutoModelForCausalLM.from_pretrained(whole / "model").state_dict().items():
         assert torch.equal(tensor, same[name]), name
     assert (parts / "samples.md").read_text() == (whole / "samples.md").read_text()
-    counts = [json.loads((run / "run.json").read_text())["counts"] for run in (whole, parts)]
-    assert counts[0] == counts[1]
-    assert counts[0]["tokens"] > 0
+    records = [json.loads((run / "run.json").read_text()) for run in (whole, parts)]
+    assert records[0]["counts"] == records[1]["counts"]
+    assert [record["machine"]["resumed_from"] for record in records] == [None, str(parts / "checkpoint-2")]
+    assert records[0]["counts"]["tokens"] > 0
     run_tuning(config(base, parts, **flags))
     assert "complete" in capsys.readouterr().out
     with pytest.raises(InputError, match="learning_rate"):

@@ -87,7 +87,8 @@ def test_mistakes_end_in_one_line(run_recipe, aligning, tmp_path, flags, message
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--reference", "model"],  # two_copies_follow_one has the precomputed one
+        ["--reference", "precomputed"],
+        ["--reference", "model"],
         ["--adapter", "lora", "--reference", "adapter_off"],
     ],
 )

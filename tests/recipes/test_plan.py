@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 
@@ -80,6 +81,22 @@ def test_tuning_the_papers_model(run_recipe, root, tmp_path):
     assert lora["memory"] > 2 * 13_201_986_560  # the frozen weights alone, in bf16
     unpacked = run_recipe("plan", *flags, "--packing", "false", "--max_steps", "10", "--machine", machine)
     assert "50,000, 10 steps" in unpacked.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--planned_dialogues", "0"], "planned_dialogues and mean_length must be at least 1"),
+        (["--gpu", "abacus"], "abacus"),
+        (["--adapter", "lora", "--lora_modules", "q_proj,qq"], "lora_modules: the plan knows q_proj, .*, not qq"),
+    ],
+)
+def test_a_tuning_that_cannot_be_planned_is_one_line(run_recipe, root, flags, said):
+    machine = ["--machine", root / "accelerate_configs" / "one_gpu.yaml"]
+    outcome = run_recipe("plan", "--of", "chat_tune", *machine, *flags)
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+    assert re.search(said, outcome.err)
 
 
 def test_aligning_the_papers_model_by_each_reference(run_recipe, root, tmp_path):

@@ -64,7 +64,9 @@ def test_a_finished_run_is_not_run_again(uninterrupted, small_run, run_recipe):
     assert (uninterrupted / "run.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("kill_at", [1, 5])
+@pytest.mark.parametrize(
+    "kill_at", [1, 5, 8, pytest.param(3, marks=pytest.mark.slow), pytest.param(11, marks=pytest.mark.slow)]
+)
 def test_killed_at_any_step_and_resumed_the_trajectory_is_the_same(
     uninterrupted, small_run, run_recipe, start_recipe, tmp_path, kill_at
 ):

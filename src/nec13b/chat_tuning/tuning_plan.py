@@ -180,7 +180,11 @@ def tuning_seconds(
 
 
 def trained_parameters(config: TuningSettings) -> int:
-    """All, or those of the LoRA matrices: rank x (inputs + outputs) of every layer that has them."""
+    """All, or those of the LoRA matrices: rank x (inputs + outputs) of every layer that has them.
+
+    Raises:
+        InputError: a layer is named that a Llama has not.
+    """
     shape = ModelShape.of(config)
     if config.adapter == "none":
         return shape.parameters
@@ -192,7 +196,9 @@ def trained_parameters(config: TuningSettings) -> int:
     }  # fmt: skip
     modules = config.lora_modules
     named = list(sizes) if modules == "all-linear" else [name.strip() for name in modules.split(",")]
-    return shape.num_hidden_layers * config.lora_rank * sum(sizes.get(name, 0) for name in named)
+    if unknown := [name for name in named if name not in sizes]:
+        raise InputError(f"lora_modules: the plan knows {', '.join(sizes)}, not {', '.join(unknown)}")
+    return shape.num_hidden_layers * config.lora_rank * sum(sizes[name] for name in named)
 
 
 def peak_bytes(
